@@ -1,0 +1,145 @@
+//! Cancellation: a signal of ours that unwinds a coroutine from its pause to its root.
+//!
+//! ```text
+//!   cancel --> order set, resumed --> the pause raises --> destructors run --> root: ended
+//!                                        ^      |
+//!                                        |      v  caught by the body, which pauses again
+//!                                        +------+  at most 64 times, then the stack is given up
+//! ```
+//!
+//! The signal is a panic payload raised without the panic hook. It is level-triggered: every later
+//! pause raises again until the root is left. The payload holds a number that is never used twice,
+//! and a root takes it only if the number is its own; everything else passes on to the next one.
+//!
+//! corosensei's forced unwinding is deliberately not used: it retries for ever inside corosensei, so
+//! a body that catches it hangs the thread that drops the coroutine.
+
+#![allow(unsafe_code, reason = "leaves a stack for good")]
+
+use std::any::Any;
+use std::panic::{Location, resume_unwind};
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::context::{Context, Lender, Stage, chain};
+use crate::report::{self, ReportKind};
+use crate::stacks;
+
+/// A panic's payload.
+pub(crate) type Payload = Box<dyn Any + Send>;
+
+/// How often a body may pause after its cancellation before it is given up.
+pub(crate) const PATIENCE: u32 = 64;
+/// The same where pauses return at once and unwinding cannot end the body: destructors and loops
+/// that run out by themselves get the time to do so.
+pub(crate) const LONG_PATIENCE: u32 = 1 << 20;
+
+/// The payload that a cancelled coroutine unwinds with.
+struct CancelSignal {
+    /// Which cancellation.
+    number: u64,
+}
+
+/// A number that no cancellation had before.
+pub(crate) fn new_number() -> u64 {
+    /// The next number. Relaxed: only uniqueness counts.
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Relaxed)
+}
+
+/// Whether a caught panic payload is the signal with which Segno unwinds what was cancelled.
+///
+/// Code that catches panics for its own purposes (a plugin host, a test runner) should pass this one
+/// on with [`std::panic::resume_unwind`]: the coroutine is meant to end. What swallows it is asked
+/// again at its next pause, and given up after 64 times.
+///
+/// ```
+/// use segno::{Coroutine, Pauser, is_cancel};
+/// use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+///
+/// let mut co = Coroutine::new(|co: &Pauser<(), ()>, ()| {
+///     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| co.pause(()))) {
+///         assert!(is_cancel(&*payload));
+///         resume_unwind(payload);
+///     }
+/// });
+/// co.resume(());
+/// co.cancel();
+/// ```
+pub fn is_cancel(payload: &(dyn Any + Send)) -> bool {
+    payload.is::<CancelSignal>()
+}
+
+/// Whether this payload is the cancellation with this number.
+pub(crate) fn is_signal(payload: &Payload, number: u64) -> bool {
+    payload.downcast_ref::<CancelSignal>().is_some_and(|signal| signal.number == number)
+}
+
+/// Unwinds a cancelled coroutine from here, or gives it up if it has swallowed that too often.
+#[cold]
+pub(crate) fn raise(context: &Context, at: &'static Location<'static>) -> ! {
+    let raised = context.raised.get() + 1;
+    context.raised.set(raised);
+    if raised > PATIENCE {
+        give_up(context, at);
+    }
+    resume_unwind(Box::new(CancelSignal { number: context.cancellation.get() }))
+}
+
+/// Ends what will not end: the outermost coroutine that lent frames to `stubborn`, itself if it
+/// borrows nothing, is left for good with everything that runs under it. What borrows from the
+/// thread's own stack cannot be left, so there the process aborts.
+#[cold]
+pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>) -> ! {
+    let mut top = ptr::from_ref(stubborn);
+    loop {
+        // SAFETY: lenders outlive what borrows from them.
+        match unsafe { &*top }.lender {
+            Lender::Nobody => break,
+            Lender::Coroutine(lender) => top = lender,
+            Lender::Thread => report::abort(format!(
+                "{stubborn} was cancelled, paused again {PATIENCE} times (last at {at}), and \
+                 borrows from a frame outside every coroutine, which cannot be left: let the \
+                 cancellation pass, see `is_cancel`"
+            )),
+        }
+    }
+    if !chain().any(|here| ptr::eq(here, top)) {
+        report::abort(format!("{stubborn} is not running under the coroutine that it borrows from"));
+    }
+    let mut stacks = 0;
+    for here in chain() {
+        here.stage.set(Stage::Retired);
+        stacks += 1;
+        if ptr::eq(here, top) {
+            break;
+        }
+    }
+    stacks::leak(stacks);
+    // SAFETY: `top` runs, so its stack is there.
+    let top = unsafe { &*top };
+    let with = if ptr::eq(top, stubborn) { String::new() } else { format!(", with it {top}") };
+    report::tell(
+        ReportKind::Retired,
+        format!(
+            "{stubborn} was cancelled and paused again {PATIENCE} times (last at {at}): given up, \
+             its stack stays as it is{with}"
+        ),
+    );
+    if let Some(leave) = top.leave.get() {
+        // SAFETY: the yielder is that of a running context further out or of this one. Everything
+        // on the stacks in between stays where it is for ever, so nothing that anybody borrowed
+        // from them goes away.
+        unsafe { (leave.switch)(leave.yielder) };
+    }
+    report::abort(format!("{top} was resumed after it had been given up"));
+}
+
+/// What a panic said, for reports.
+pub(crate) fn message(payload: &Payload) -> &str {
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a text")
+}

@@ -1,0 +1,245 @@
+//! The inner end of a coroutine: what its body pauses with.
+//!
+//! A pause switches away at once when three things hold, and those are the fast path: it happens on
+//! the coroutine's own stack, nothing asks for attention, and the thread does not unwind. Otherwise
+//! [`Pauser::pause_with_care`] finds out what is the matter.
+
+#![allow(unsafe_code, reason = "switches stacks")]
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::panic::Location;
+use std::thread;
+
+use super::cancel::{self, LONG_PATIENCE};
+use super::context::{CANCELLED, CLOSED, Context, check_pause, current};
+use super::core::Yielder;
+use crate::report;
+use crate::stacks::Slot;
+
+/// Pauses the coroutine that it was given to.
+///
+/// The body of a [`Coroutine`](crate::Coroutine) gets a reference to it and may pass that on to
+/// whatever it calls; it never leaves the coroutine's thread.
+///
+/// ```
+/// use segno::{Coroutine, Pauser, State};
+///
+/// fn count_to(n: u32, co: &Pauser<(), u32>) {
+///     for i in 1..=n {
+///         co.pause(i);
+///     }
+/// }
+///
+/// let mut co = Coroutine::new(|co: &Pauser<(), u32>, ()| count_to(2, co));
+/// assert_eq!(co.resume(()), State::Paused(1));
+/// assert_eq!(co.resume(()), State::Paused(2));
+/// assert_eq!(co.resume(()), State::Complete(()));
+/// ```
+pub struct Pauser<In, Out> {
+    /// corosensei's end.
+    yielder: *const Yielder<In, Out>,
+    /// The record of the coroutine that this pauses.
+    context: *const Context,
+    /// Lowest address of its stack.
+    low: usize,
+    /// Bytes of its stack.
+    len: usize,
+    /// Values go out and come in.
+    types: PhantomData<fn(Out) -> In>,
+}
+
+/// An address in the frame of the function that this is inlined into.
+#[inline(always)]
+fn stack_pointer() -> usize {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let sp: usize;
+        // SAFETY: reads a register.
+        unsafe {
+            std::arch::asm!("mov {}, rsp", out(reg) sp, options(nomem, nostack, preserves_flags));
+        }
+        sp
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let sp: usize;
+        // SAFETY: reads a register.
+        unsafe {
+            std::arch::asm!("mov {}, sp", out(reg) sp, options(nomem, nostack, preserves_flags));
+        }
+        sp
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        let here = 0_u8;
+        std::hint::black_box(&raw const here) as usize
+    }
+}
+
+/// A pause that did not happen: the coroutine is to end, and cannot be unwound from here.
+struct NotPaused;
+
+impl<In, Out> Pauser<In, Out> {
+    /// The pauser of a coroutine that has just been started.
+    #[inline]
+    pub(crate) fn new(yielder: &Yielder<In, Out>, context: *const Context, slot: Slot) -> Self {
+        Self {
+            yielder,
+            context,
+            low: slot.low,
+            len: slot.top() - slot.low,
+            types: PhantomData,
+        }
+    }
+
+    /// The record of the coroutine that this pauses.
+    #[inline(always)]
+    fn context(&self) -> &Context {
+        // SAFETY: a pauser lives in the first frame of its coroutine and is handed out by reference
+        // only, so the stack that the record lies on is there.
+        unsafe { &*self.context }
+    }
+
+    /// Hands `out` to the resumer, stops here, and returns what the next resume passes in.
+    ///
+    /// It may be called however deep in calls, and from inside a coroutine that this one has
+    /// resumed: then both stop, and both go on.
+    ///
+    /// # Pausing
+    /// Always pauses. If the coroutine is cancelled or dropped meanwhile, the pause does not return
+    /// but unwinds with a payload of this library's own, without running the panic hook; see
+    /// [`is_cancel`](crate::is_cancel).
+    ///
+    /// While a panic unwinds through the coroutine there is nothing to return and nobody to wait
+    /// for: a pause in a destructor then aborts the process with a message. A generator's pause
+    /// drops its item and returns instead.
+    ///
+    /// # Panics
+    /// When what runs is not this coroutine, nor anything that it has resumed; when a frame between
+    /// here and the resumer must not be left ([`no_pause`](crate::no_pause)).
+    #[inline(always)]
+    #[track_caller]
+    pub fn pause(&self, out: Out) -> In {
+        let context = self.context();
+        let at_home = stack_pointer().wrapping_sub(self.low) < self.len;
+        if at_home & (context.attention.get() == 0) && !thread::panicking() {
+            // SAFETY: the coroutine runs (this is its stack) and nothing forbids to leave it.
+            let value = unsafe { &*self.yielder }.suspend(MaybeUninit::new(out));
+            if context.attention.get() == 0 {
+                // SAFETY: a resume passes a value unless it sets `attention` first.
+                return unsafe { value.assume_init() };
+            }
+            return self.ended_while_paused(Location::caller());
+        }
+        self.pause_with_care(out, Location::caller())
+    }
+
+    /// Whether this coroutine has been told to end: what it still does is clean-up.
+    ///
+    /// True in destructors that run because of a cancellation, and for a generator that nobody takes
+    /// items from any more.
+    pub fn is_closed(&self) -> bool {
+        self.context().has(CANCELLED | CLOSED)
+    }
+
+    /// Every pause that is not on the fast path.
+    #[cold]
+    #[inline(never)]
+    fn pause_with_care(&self, out: Out, at: &'static Location<'static>) -> In {
+        match self.try_pause(out, at) {
+            Ok(value) => value,
+            Err(NotPaused) => self.without_pause(at),
+        }
+    }
+
+    /// Looks at everything that may stand in the way, in this order: is it allowed here, does
+    /// something unwind, is it to end.
+    fn try_pause(&self, out: Out, at: &'static Location<'static>) -> Result<In, NotPaused> {
+        let context = self.context();
+        check_pause(context, at);
+        if context.has(CLOSED) {
+            return Err(NotPaused);
+        }
+        // Unwinding that was under way when it was resumed is not its own, unless it has been
+        // cancelled: then the payload that is on its way may be ours.
+        let own_unwinding = !context.resumed_panicking.get() || context.raised.get() > 0;
+        if thread::panicking() && own_unwinding {
+            return Err(NotPaused);
+        }
+        if context.has(CANCELLED) {
+            cancel::raise(context, at);
+        }
+        context.innermost.set(current());
+        // SAFETY: `check_pause` found the coroutine among those that run, with nothing open between.
+        let value = unsafe { &*self.yielder }.suspend(MaybeUninit::new(out));
+        context.innermost.set(context);
+        if context.attention.get() == 0 {
+            // SAFETY: a resume passes a value unless it sets `attention` first.
+            return Ok(unsafe { value.assume_init() });
+        }
+        Ok(self.ended_while_paused(at))
+    }
+
+    /// What a pause returns to when the coroutine was told to end meanwhile.
+    #[cold]
+    #[inline(never)]
+    fn ended_while_paused(&self, at: &'static Location<'static>) -> In {
+        let context = self.context();
+        if context.has(CANCELLED) {
+            cancel::raise(context, at);
+        }
+        self.without_pause(at)
+    }
+
+    /// What happens instead of a pause that cannot be.
+    #[cold]
+    fn without_pause(&self, at: &'static Location<'static>) -> In {
+        let context = self.context();
+        if !context.generator {
+            report::abort(format!(
+                "{context} paused at {at} while a panic or its cancellation unwinds through it: \
+                 a destructor that may run then must not pause"
+            ));
+        }
+        let refused = context.raised.get() + 1;
+        context.raised.set(refused);
+        if refused > LONG_PATIENCE {
+            if thread::panicking() {
+                report::abort(format!(
+                    "{context} is to end and has paused {LONG_PATIENCE} times in a destructor, \
+                     last at {at}"
+                ));
+            }
+            cancel::give_up(context, at);
+        }
+        // SAFETY: the pauses of a generator take `()`: `Plan::generator` is set for nothing else.
+        unsafe { MaybeUninit::<In>::uninit().assume_init() }
+    }
+}
+
+impl<Out> Pauser<(), Out> {
+    /// Pauses once for each item of an iterator.
+    ///
+    /// # Pausing
+    /// As [`pause`](Self::pause), per item. Stops early when nobody takes items any more.
+    #[track_caller]
+    pub fn pause_all(&self, items: impl IntoIterator<Item = Out>) {
+        for item in items {
+            if self.context().has(CLOSED) {
+                return;
+            }
+            self.pause(item);
+        }
+    }
+}
+
+impl<In, Out> fmt::Debug for Pauser<In, Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pauser")
+            .field("of", &format_args!("{}", self.context()))
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

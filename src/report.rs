@@ -1,0 +1,90 @@
+//! The one sink for what the library has to tell: stderr, unless [`on_report`] says otherwise.
+//!
+//! Nothing here is an error that a caller could handle; those are `Result`s. A report is about
+//! something that happened where nobody asks for a result: a stack given up, a panic that arrived
+//! while another was already on its way, the reason for an abort.
+//!
+//! The overflow report is deliberately not sent through here: it is written from a signal handler,
+//! where neither locks nor allocation are allowed.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a [`Report`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReportKind {
+    /// A coroutine went on pausing after it was cancelled. It is never resumed again and its stack
+    /// stays as it is, for ever: neither reused nor unmapped.
+    Retired,
+    /// A panic that could not be handed to anybody, because another one was already on its way.
+    LostPanic,
+    /// The process is about to abort; the message says which rule leaves no other way.
+    Abort,
+}
+
+/// Something that the library has to tell, handed to the function given to [`on_report`].
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What happened, for programs.
+    kind: ReportKind,
+    /// What happened, to whom and where, for people.
+    message: String,
+}
+
+impl Report {
+    /// What kind of event this is.
+    pub fn kind(&self) -> ReportKind {
+        self.kind
+    }
+
+    /// What happened, to whom, and where, in one line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "segno: {}", self.message)
+    }
+}
+
+/// A user's sink.
+type Sink = Arc<dyn Fn(&Report) + Send + Sync>;
+
+/// The sink in force; `None` is stderr.
+static SINK: Mutex<Option<Sink>> = Mutex::new(None);
+
+/// Sends every [`Report`] of this process to `sink` instead of stderr.
+///
+/// The last call wins. The sink runs on the thread on which the event happened, with no lock held.
+/// If it panics, the panic is dropped and the report goes to stderr. It must not pause a coroutine.
+///
+/// ```
+/// segno::on_report(|report| eprintln!("[{:?}] {report}", report.kind()));
+/// ```
+pub fn on_report(sink: impl Fn(&Report) + Send + Sync + 'static) {
+    let old = SINK.lock().unwrap_or_else(PoisonError::into_inner).replace(Arc::new(sink));
+    // The old sink's captures are the user's: they drop after the lock is released.
+    drop(old);
+}
+
+/// Tells the sink in force.
+#[cold]
+pub(crate) fn tell(kind: ReportKind, message: String) {
+    let report = Report { kind, message };
+    let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let told = sink.is_some_and(|sink| catch_unwind(AssertUnwindSafe(|| sink(&report))).is_ok());
+    if !told {
+        eprintln!("{report}");
+    }
+}
+
+/// Tells the reason and aborts the process.
+#[cold]
+pub(crate) fn abort(message: String) -> ! {
+    tell(ReportKind::Abort, message);
+    std::process::abort()
+}

@@ -1,0 +1,116 @@
+//! Stacks on systems that manage them themselves (Windows): one of corosensei's per slot.
+//!
+//! Windows grows a stack page by page through a guard page that the kernel moves, and keeps its
+//! bounds in the thread's own block; corosensei's `DefaultStack` does all of that. So there are no
+//! slabs here: a slot is a `DefaultStack` that is kept for reuse and never freed.
+
+#![allow(unsafe_code, reason = "hands out raw memory as stacks")]
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use corosensei::stack::{DefaultStack, Stack};
+
+use super::size::{CLASSES, GUARD, slot_len};
+use super::{Guards, SpawnError};
+
+/// Bytes of address space in stacks, for the statistics.
+static RESERVED: AtomicUsize = AtomicUsize::new(0);
+/// Number of stacks made, for the statistics.
+static MADE: AtomicUsize = AtomicUsize::new(0);
+
+/// The slots that belong to no thread. One for the process.
+pub(crate) struct Depot {
+    /// Idle slots that ended threads left, per class.
+    idle: [Vec<usize>; CLASSES],
+}
+
+/// See [`Depot`].
+static DEPOT: Mutex<Depot> = Mutex::new(Depot { idle: [const { Vec::new() }; CLASSES] });
+
+/// Locks the depot.
+pub(crate) fn depot() -> MutexGuard<'static, Depot> {
+    DEPOT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Depot {
+    /// Takes up to `most` idle slots that ended threads left.
+    pub(crate) fn take_idle(&mut self, class: u8, most: usize) -> Vec<usize> {
+        let idle = &mut self.idle[class as usize];
+        idle.split_off(idle.len().saturating_sub(most))
+    }
+
+    /// Keeps slots that no thread wants any more.
+    pub(crate) fn keep(&mut self, class: u8, slots: impl IntoIterator<Item = usize>) {
+        self.idle[class as usize].extend(slots);
+    }
+
+    /// Number of idle slots here.
+    pub(crate) fn idle(&self) -> usize {
+        self.idle.iter().map(Vec::len).sum()
+    }
+
+    /// Makes a new stack. Its id is the address of the leaked `DefaultStack`.
+    pub(crate) fn cut(&mut self, class: u8) -> Result<usize, SpawnError> {
+        let asked = slot_len(class);
+        let stack = DefaultStack::new(asked - GUARD)
+            .map_err(|source| SpawnError::NoMemory { asked, source })?;
+        RESERVED.fetch_add(asked, Ordering::Relaxed);
+        MADE.fetch_add(1, Ordering::Relaxed);
+        Ok(Box::into_raw(Box::new(stack)) as usize)
+    }
+}
+
+/// The system stack behind this id.
+pub(crate) fn system_stack(id: usize) -> *mut DefaultStack {
+    id as *mut DefaultStack
+}
+
+/// Lowest and highest usable address of a slot.
+pub(crate) fn bounds(id: usize) -> (usize, usize) {
+    // SAFETY: ids are addresses of leaked stacks; their bounds never change.
+    let stack = unsafe { &*system_stack(id) };
+    (stack.limit().get(), stack.base().get())
+}
+
+/// Bytes of address space, reservations, stacks made.
+pub(crate) fn totals() -> (usize, usize, usize) {
+    let made = MADE.load(Ordering::Relaxed);
+    (RESERVED.load(Ordering::Relaxed), made, made)
+}
+
+/// Bytes of guard that every slot has.
+pub(crate) fn standard_guard() -> usize {
+    GUARD
+}
+
+/// Wider guards cannot be had: the system moves the guard itself.
+///
+/// # Safety
+/// None.
+pub(crate) unsafe fn resize_guard(_low: usize, _wide: usize, widen: bool) -> io::Result<()> {
+    if widen { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
+}
+
+/// How guards are made.
+pub(crate) fn kind() -> Option<Guards> {
+    Some(Guards::System)
+}
+
+/// The system has decided.
+pub(crate) fn decide(kind: Guards) -> bool {
+    kind == Guards::System
+}
+
+/// Keeps the memory: pages below the system's moving guard cannot be touched from outside.
+///
+/// # Safety
+/// None.
+pub(crate) unsafe fn give_back(_low: usize, _len: usize) {}
+
+/// Does nothing, for the same reason: stacks are not measured here.
+///
+/// # Safety
+/// None.
+pub(crate) unsafe fn zero(_low: usize, _high: usize) {}
