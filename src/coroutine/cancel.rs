@@ -21,7 +21,7 @@ use std::panic::{Location, resume_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::context::{Context, Lender, Stage, chain};
+use super::context::{Context, Lender, chain, retire_to};
 use crate::report::{self, ReportKind};
 use crate::stacks;
 
@@ -107,15 +107,7 @@ pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>) -> ! {
     if !chain().any(|here| ptr::eq(here, top)) {
         report::abort(format!("{stubborn} is not running under the coroutine that it borrows from"));
     }
-    let mut stacks = 0;
-    for here in chain() {
-        here.stage.set(Stage::Retired);
-        stacks += 1;
-        if ptr::eq(here, top) {
-            break;
-        }
-    }
-    stacks::leak(stacks);
+    stacks::leak(retire_to(top));
     // SAFETY: `top` runs, so its stack is there.
     let top = unsafe { &*top };
     let with = if ptr::eq(top, stubborn) { String::new() } else { format!(", with it {top}") };

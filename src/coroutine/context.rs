@@ -3,48 +3,33 @@
 //! ```text
 //!   thread's own stack         A                        B  (runs)
 //!   +----------------+        +----------------+       +----------------+
-//!   | resume(A) .... |  <---- | resumer        | <---- | resumer        |   <-- CURRENT
-//!   +----------------+  null  | resume(B) .... |       | ....           |
+//!   | resume(A) .... |  <---- | resumed_from   | <---- | resumed_from   |
+//!   +----------------+        | resume(B) .... |       | ....           |  <-- stack pointer
 //!                             +----------------+       +----------------+
 //! ```
 //!
-//! [`current`] is the innermost context that runs on this thread; null on the thread's own stack.
-//! The switch sets it on the way in and puts it back on the way out, so it is right however deep
-//! coroutines nest, and it needs no lookup. When A is paused from inside B, the whole chain from B
-//! to A leaves together: A's `innermost` remembers B and A's next resume makes B current again.
+//! Which coroutine runs is not written down anywhere: the stack pointer says it. [`current`] looks up
+//! the slot that it lies in, and the record is found from the slot; [`chain`] goes on from there by
+//! the address that each was resumed from. So a switch has nothing to maintain but one store, the
+//! answer cannot be stale however coroutines nest or leave together, and only what is rare pays for a
+//! look-up: scoped coroutines, `no_pause`, and pauses that are not on the coroutine's own stack.
 //!
-//! A coroutine never changes thread, so it does not matter that a compiler keeps a thread-local's
-//! address over a switch.
+//! A stack that this library did not make (a thread's own, or one that some other crate switched to)
+//! is the end of every chain.
 
-#![allow(unsafe_code, reason = "follows pointers along the chain of running contexts")]
+#![allow(unsafe_code, reason = "finds records by the addresses of stacks")]
 
 use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
 
-use crate::stacks::Slot;
+use crate::stacks::{self, Slot};
 
-/// Where a coroutine is in its life, as far as its stack is concerned. A handle that has seen the
-/// end remembers how it came, since the stack is gone by then.
-///
-/// ```text
-///   Ready --resume--> Running --pause--> Paused --resume--> Running --> (ended: stack released)
-///                        |                                     |
-///                        +------------- will not end ----------+--> Retired (stack leaked)
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Stage {
-    /// Never resumed: the closure lies on the stack, the stack has no frames.
-    Ready,
-    /// Paused itself, or was paused together with the context that it runs under.
-    Paused,
-    /// Runs, or resumed what runs, or left together with an outer one that was paused.
-    Running,
-    /// Given up: never resumed again, its stack never reused.
-    Retired,
-}
+/// In [`Context::resumed_from`]: it does not run.
+const AT_REST: usize = 0;
+/// In [`Context::resumed_from`]: it was given up; never resumed again, its stack never reused.
+const RETIRED: usize = 1;
 
 /// Whose frames a coroutine may refer to, and who therefore has to outlive it.
 #[derive(Clone, Copy, Debug)]
@@ -57,13 +42,44 @@ pub(crate) enum Lender {
     Coroutine(*const Context),
 }
 
-/// The bit of [`Context::attention`] that says: end, this was cancelled.
-pub(crate) const CANCELLED: u32 = 1 << 31;
-/// The bit of [`Context::attention`] that says: nobody takes items any more. Generators only, where
-/// nothing can unwind.
-pub(crate) const CLOSED: u32 = 1 << 30;
-/// The rest of [`Context::attention`]: how many frames are open that must not be paused in.
-pub(crate) const OPEN: u32 = CLOSED - 1;
+/// What a coroutine was told from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Nothing: go on.
+    None,
+    /// End: unwind from the pause you are in, and from every later one.
+    Cancel,
+    /// Nobody takes items any more: pauses return at once. Generators only, where nothing unwinds.
+    Close,
+}
+
+/// An address in the frame of the function that this is inlined into.
+#[inline(always)]
+pub(crate) fn stack_pointer() -> usize {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let sp: usize;
+        // SAFETY: reads a register.
+        unsafe {
+            std::arch::asm!("mov {}, rsp", out(reg) sp, options(nomem, nostack, preserves_flags));
+        }
+        sp
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let sp: usize;
+        // SAFETY: reads a register.
+        unsafe {
+            std::arch::asm!("mov {}, sp", out(reg) sp, options(nomem, nostack, preserves_flags));
+        }
+        sp
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        let here = 0_u8;
+        std::hint::black_box(&raw const here) as usize
+    }
+}
 
 /// How a context leaves for good: see [`Context::leave`].
 #[derive(Clone, Copy)]
@@ -75,21 +91,35 @@ pub(crate) struct Leave {
 }
 
 /// One coroutine's record, without its types. Lives on its stack.
+///
+/// ```text
+///   ready --resume--> runs --pause--> at rest --resume--> runs --> (ended: stack released)
+///                       |                                  |
+///                       +---------- will not end ----------+--> retired (stack leaked)
+/// ```
+///
+/// A handle that has seen the end remembers how it came, since the record is gone by then.
 pub(crate) struct Context {
-    /// Who resumed it; valid while it runs.
-    pub(crate) resumer: Cell<*const Context>,
-    /// What becomes current when it is resumed: itself, but for one paused from inside another.
-    pub(crate) innermost: Cell<*const Context>,
-    /// Not 0: a pause has to look closer. [`CANCELLED`], [`CLOSED`], and the count of open frames.
-    pub(crate) attention: Cell<u32>,
-    /// Where it is in its life.
-    pub(crate) stage: Cell<Stage>,
+    /// An address in the frame that resumed it, while it runs; else [`AT_REST`] or [`RETIRED`]. It
+    /// counts as running too while it is frozen under an outer one that has paused.
+    resumed_from: Cell<usize>,
+    /// Lowest address of its stack.
+    low: usize,
+    /// Bytes above `low` in which a pause may switch away without a closer look: the whole stack, or
+    /// 0 while anything asks for attention (an order, an open frame).
+    reach: Cell<usize>,
     /// Whether the thread was panicking already when it was resumed last.
     pub(crate) resumed_panicking: Cell<bool>,
+    /// Whether it has been resumed at all: its closure has been moved to its frames.
+    pub(crate) started: Cell<bool>,
     /// Whether it is a generator: its pauses take `()` and may return without having paused.
     pub(crate) generator: bool,
     /// Whether its handle was dropped while it ran: it must not be touched any more.
     pub(crate) orphaned: Cell<bool>,
+    /// What it was told.
+    order: Cell<Order>,
+    /// How many frames are open on it that must not be paused in.
+    open_frames: Cell<u32>,
     /// How often the cancellation was raised, or stood in the way of a pause.
     pub(crate) raised: Cell<u32>,
     /// The number of its cancellation; 0 before there is one.
@@ -104,35 +134,36 @@ pub(crate) struct Context {
     pub(crate) leave: Cell<Option<Leave>>,
 }
 
-thread_local! {
-    /// The innermost context that runs on this thread, or null.
-    static CURRENT: Cell<*const Context> = const { Cell::new(ptr::null()) };
+/// The coroutine whose stack this code runs on; `None` on a stack that is not ours.
+#[inline(never)]
+pub(crate) fn current() -> Option<&'static Context> {
+    running_at(stack_pointer())
 }
 
-/// The innermost context that runs on this thread; null on the thread's own stack.
-#[inline(always)]
-pub(crate) fn current() -> *const Context {
-    CURRENT.with(Cell::get)
-}
-
-/// Makes a context the current one. Only for the switch.
-#[inline(always)]
-pub(crate) fn set_current(context: *const Context) {
-    CURRENT.with(|current| current.set(context));
+/// The coroutine that runs on the stack that this address lies in.
+///
+/// The reference is good while the coroutine runs: callers in this room do not keep it over a switch.
+fn running_at(address: usize) -> Option<&'static Context> {
+    let record = stacks::record_at(address)?;
+    // SAFETY: frames lie at `address`, so the slot is occupied, and what occupies slots are
+    // coroutines of this room, which registered their record.
+    Some(unsafe { &*record.cast::<Context>() })
 }
 
 impl Context {
-    /// The record of a coroutine that has not run. `innermost` is set when its address is known.
+    /// The record of a coroutine that has not run.
     #[inline]
     pub(crate) fn new(slot: Slot, lender: Lender, generator: bool) -> Self {
         Self {
-            resumer: Cell::new(ptr::null()),
-            innermost: Cell::new(ptr::null()),
-            attention: Cell::new(0),
-            stage: Cell::new(Stage::Ready),
+            resumed_from: Cell::new(AT_REST),
+            low: slot.low,
+            reach: Cell::new(slot.top() - slot.low),
             resumed_panicking: Cell::new(false),
+            started: Cell::new(false),
             generator,
             orphaned: Cell::new(false),
+            order: Cell::new(Order::None),
+            open_frames: Cell::new(0),
             raised: Cell::new(0),
             cancellation: Cell::new(0),
             slot,
@@ -140,6 +171,62 @@ impl Context {
             opened: Cell::new(None),
             leave: Cell::new(None),
         }
+    }
+
+    /// It begins to run, resumed from a frame at this address.
+    #[inline(always)]
+    pub(crate) fn goes(&self, resumed_from: usize) {
+        self.resumed_from.set(resumed_from);
+    }
+
+    /// It has paused. False if it was given up instead.
+    #[inline(always)]
+    pub(crate) fn rests(&self) -> bool {
+        if self.is_retired() {
+            return false;
+        }
+        self.resumed_from.set(AT_REST);
+        true
+    }
+
+    /// Whether it runs, or is frozen under one that has paused.
+    pub(crate) fn is_running(&self) -> bool {
+        !matches!(self.resumed_from.get(), AT_REST | RETIRED)
+    }
+
+    /// Whether it was given up.
+    #[inline(always)]
+    pub(crate) fn is_retired(&self) -> bool {
+        self.resumed_from.get() == RETIRED
+    }
+
+    /// Whether `address` lies on its stack and nothing asks for attention.
+    #[inline(always)]
+    pub(crate) fn reaches(&self, address: usize) -> bool {
+        address.wrapping_sub(self.low) < self.reach.get()
+    }
+
+    /// Whether anything asks for attention.
+    #[inline(always)]
+    pub(crate) fn is_disturbed(&self) -> bool {
+        self.reach.get() == 0
+    }
+
+    /// Sets `reach` after something changed that it sums up.
+    fn sum_up(&self) {
+        let calm = self.order.get() == Order::None && self.open_frames.get() == 0;
+        self.reach.set(if calm { self.slot.top() - self.low } else { 0 });
+    }
+
+    /// Tells it to end.
+    pub(crate) fn give_order(&self, order: Order) {
+        self.order.set(order);
+        self.sum_up();
+    }
+
+    /// What it was told.
+    pub(crate) fn order(&self) -> Order {
+        self.order.get()
     }
 
     /// Its name, copied out.
@@ -157,16 +244,6 @@ impl Context {
         // SAFETY: as above.
         unsafe { self.slot.tag() }.spawned_at.get()
     }
-
-    /// Sets the bit that ends it.
-    pub(crate) fn attend(&self, bit: u32) {
-        self.attention.set(self.attention.get() | bit);
-    }
-
-    /// Whether this bit is set.
-    pub(crate) fn has(&self, bit: u32) -> bool {
-        self.attention.get() & bit != 0
-    }
 }
 
 /// Messages name a coroutine this way.
@@ -183,15 +260,25 @@ impl fmt::Display for Context {
     }
 }
 
-/// The contexts from the current one outwards.
+/// Gives up everything that runs from here out to `top`. Returns how many that are.
+pub(crate) fn retire_to(top: *const Context) -> usize {
+    let mut count = 0;
+    for here in chain() {
+        here.resumed_from.set(RETIRED);
+        count += 1;
+        if ptr::eq(here, top) {
+            break;
+        }
+    }
+    count
+}
+
+/// The coroutines that run, from the innermost outwards.
 pub(crate) fn chain() -> impl Iterator<Item = &'static Context> {
     let mut next = current();
     std::iter::from_fn(move || {
-        // SAFETY: the current context and all its resumers are running, so their stacks are neither
-        // released nor reused; the references do not outlive the callers in this room, which do not
-        // switch while they hold one.
-        let here = unsafe { next.as_ref() }?;
-        next = here.resumer.get();
+        let here = next?;
+        next = running_at(here.resumed_from.get());
         Some(here)
     })
 }
@@ -202,7 +289,7 @@ pub(crate) fn check_pause(target: &Context, at: &'static Location<'static>) {
     if !chain().any(|here| ptr::eq(here, target)) {
         let here = match chain().next() {
             Some(here) => here.to_string(),
-            None => "the thread's own stack".to_owned(),
+            None => "a stack that is not a coroutine's".to_owned(),
         };
         panic!(
             "paused {target} at {at}, but what runs here is {here}: a pause must happen under the \
@@ -210,7 +297,7 @@ pub(crate) fn check_pause(target: &Context, at: &'static Location<'static>) {
         );
     }
     for here in chain() {
-        if let Some((what, opened_at)) = here.opened.get().filter(|_| here.has(OPEN)) {
+        if let Some((what, opened_at)) = here.opened.get() {
             panic!(
                 "paused {target} at {at} inside `{what}` opened at {opened_at} on {here}: \
                  that must be left before anything around it pauses"
@@ -224,8 +311,8 @@ pub(crate) fn check_pause(target: &Context, at: &'static Location<'static>) {
 
 /// Counts a frame that must not be paused in, on the context that it is opened on.
 pub(crate) struct OpenFrame {
-    /// The context; null on the thread's own stack, where nothing can pause.
-    context: *const Context,
+    /// The context; `None` on a stack that is not a coroutine's, where nothing can pause.
+    context: Option<&'static Context>,
     /// The frame around this one.
     around: Option<(&'static str, &'static Location<'static>)>,
 }
@@ -235,10 +322,10 @@ impl OpenFrame {
     pub(crate) fn open(what: &'static str, at: &'static Location<'static>) -> Self {
         let context = current();
         let mut around = None;
-        // SAFETY: the current context runs.
-        if let Some(here) = unsafe { context.as_ref() } {
+        if let Some(here) = context {
             around = here.opened.replace(Some((what, at)));
-            here.attention.set(here.attention.get() + 1);
+            here.open_frames.set(here.open_frames.get() + 1);
+            here.sum_up();
         }
         Self { context, around }
     }
@@ -246,11 +333,12 @@ impl OpenFrame {
 
 impl Drop for OpenFrame {
     fn drop(&mut self) {
-        // SAFETY: the frame lies on this context's stack, so the context is there while the frame
-        // is; pauses are refused while it is open, so it runs.
-        if let Some(here) = unsafe { self.context.as_ref() } {
+        // The frame lies on this context's stack, so the context is there while the frame is; pauses
+        // are refused while it is open, so it runs.
+        if let Some(here) = self.context {
             here.opened.set(self.around);
-            here.attention.set(here.attention.get() - 1);
+            here.open_frames.set(here.open_frames.get() - 1);
+            here.sum_up();
         }
     }
 }

@@ -16,7 +16,7 @@
 //! processor's predictor of return addresses; what is rarely needed is out of line and cold.
 //!
 //! Invariants:
-//! - After the switch comes back, [`Core::switch_in`] uses only the shell, never the handle: a
+//! - After the switch comes back, [`Core::switch`] uses only the shell, never the handle: a
 //!   handle in a thread-local may be gone by then. The shell lies in a slot, and a slot whose
 //!   coroutine runs is in no list and is never unmapped.
 //! - corosensei's record is dropped only when its coroutine is complete or never started; its forced
@@ -26,6 +26,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hint::assert_unchecked;
 use std::marker::PhantomData;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -36,13 +37,13 @@ use corosensei::CoroutineResult;
 use corosensei::stack::{STACK_ALIGNMENT, Stack, StackPointer};
 
 use super::cancel::{self, Payload};
-use super::context::{
-    CANCELLED, CLOSED, Context, Leave, Lender, Stage, current, set_current,
-};
+use super::context::{Context, Leave, Lender, Order, stack_pointer};
 use super::pauser::Pauser;
 use super::{State, Status};
 use crate::report::{self, ReportKind};
-use crate::stacks::{self, Request, Slot, SpawnError};
+#[cfg(windows)]
+use crate::stacks::Slot;
+use crate::stacks::{self, Request, SpawnError};
 
 /// Closures up to this size are written to the stack that they will run on; larger ones are boxed,
 /// so that a paused coroutine fits its first page.
@@ -52,7 +53,10 @@ const IN_PLACE: usize = 1024;
 pub(crate) struct Bounds {
     /// Where frames begin.
     base: StackPointer,
+    /// Lowest address of the slot.
+    limit: StackPointer,
     /// The slot.
+    #[cfg(windows)]
     slot: Slot,
 }
 
@@ -66,8 +70,7 @@ unsafe impl Stack for Bounds {
 
     #[inline]
     fn limit(&self) -> StackPointer {
-        // SAFETY: no slot begins at address 0.
-        unsafe { StackPointer::new_unchecked(self.slot.low) }
+        self.limit
     }
 
     #[cfg(windows)]
@@ -86,6 +89,9 @@ type Raw<In, Out, Ret> =
     corosensei::Coroutine<MaybeUninit<In>, MaybeUninit<Out>, Result<Ret, Payload>, Bounds>;
 /// Its other end.
 pub(crate) type Yielder<In, Out> = corosensei::Yielder<MaybeUninit<In>, MaybeUninit<Out>>;
+
+/// What corosensei's switch comes back with.
+type Switched<Out, Ret> = CoroutineResult<MaybeUninit<Out>, Result<Ret, Payload>>;
 
 /// What lies at the top of a coroutine's stack.
 struct Shell<In, Out, Ret> {
@@ -210,7 +216,12 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         // caller promises the lifetimes.
         unsafe {
             place.write(body);
-            let bounds = Bounds { base: StackPointer::new_unchecked(top), slot };
+            let bounds = Bounds {
+                base: StackPointer::new_unchecked(top),
+                limit: StackPointer::new_unchecked(slot.low),
+                #[cfg(windows)]
+                slot,
+            };
             let raw = Raw::with_stack_unchecked(bounds, move |yielder, first| {
                 run::<In, Out, Ret, F>(shell, place, yielder, first)
             });
@@ -220,7 +231,7 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
                 body: place.cast(),
                 drop_body: drop_in_place::<F>,
             });
-            (*shell).context.innermost.set(&raw const (*shell).context);
+            slot.tag().record.set(&raw const (*shell).context as *const ());
             Ok(Self {
                 shell: NonNull::new_unchecked(shell),
                 end: End::NotYet,
@@ -242,7 +253,7 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     pub(crate) fn status(&self) -> Status {
         match (self.end, self.context()) {
             (End::Was(status), _) => status,
-            (_, Some(context)) if context.stage.get() == Stage::Ready => Status::Ready,
+            (_, Some(context)) if !context.started.get() => Status::Ready,
             _ => Status::Paused,
         }
     }
@@ -279,15 +290,33 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     #[inline(always)]
     pub(crate) fn resume(&mut self, value: In) -> State<Out, Ret> {
         debug_assert!(!self.has_ended());
+        if thread::panicking() {
+            return self.resume_panicking(value);
+        }
         // SAFETY: it has not ended, and a value is passed.
-        match unsafe { self.switch_in(MaybeUninit::new(value)) } {
+        let switched = unsafe { self.switch(MaybeUninit::new(value)) };
+        self.sort_out(switched)
+    }
+
+    /// The same while the thread unwinds: its pauses have to know that this is not their doing.
+    #[cold]
+    #[inline(never)]
+    fn resume_panicking(&mut self, value: In) -> State<Out, Ret> {
+        // SAFETY: it has not ended, and a value is passed.
+        let switched = unsafe { self.switch_panicking(MaybeUninit::new(value)) };
+        self.sort_out(switched)
+    }
+
+    /// What the switch came back with, as the user sees it.
+    #[inline(always)]
+    fn sort_out(&mut self, switched: Switched<Out, Ret>) -> State<Out, Ret> {
+        match switched {
             CoroutineResult::Yield(out) => {
                 // SAFETY: the shell outlives every pause.
                 let context = unsafe { &self.shell.as_ref().context };
-                if context.stage.get() == Stage::Retired {
+                if !context.rests() {
                     self.found_retired();
                 }
-                context.stage.set(Stage::Paused);
                 // SAFETY: a pause passes a value, unless it retires.
                 State::Paused(unsafe { out.assume_init() })
             }
@@ -307,29 +336,38 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         panic!("{name} was given up while it ran: something that borrows from it would not end");
     }
 
+    /// [`switch`](Self::switch) while the thread unwinds.
+    ///
+    /// # Safety
+    /// As for [`switch`](Self::switch).
+    #[cold]
+    unsafe fn switch_panicking(&mut self, value: MaybeUninit<In>) -> Switched<Out, Ret> {
+        // SAFETY: the caller's promise; the shell outlives the call.
+        unsafe {
+            let context = &raw const (*self.shell.as_ptr()).context;
+            let before = (*context).resumed_panicking.replace(true);
+            let switched = self.switch(value);
+            (*context).resumed_panicking.set(before);
+            switched
+        }
+    }
+
     /// Switches to its stack and back.
     ///
     /// # Safety
-    /// It has not ended and does not run. The value is there unless the context is cancelled or
-    /// closed.
+    /// It has not ended and does not run. The value is there unless an order was given.
     #[inline(always)]
-    unsafe fn switch_in(
-        &mut self,
-        value: MaybeUninit<In>,
-    ) -> CoroutineResult<MaybeUninit<Out>, Result<Ret, Payload>> {
+    unsafe fn switch(&mut self, value: MaybeUninit<In>) -> Switched<Out, Ret> {
         let shell = self.shell.as_ptr();
         // SAFETY: the shell is there (the caller's promise) and stays there while its coroutine
         // runs. Of its fields only `raw` is borrowed mutably, and nothing but this call uses it.
+        // corosensei's record has a stack pointer, because the coroutine has not ended and does not
+        // run: saying so saves its check.
         unsafe {
             let context = &raw const (*shell).context;
-            let here = current();
-            (*context).resumer.set(here);
-            (*context).resumed_panicking.set(thread::panicking());
-            (*context).stage.set(Stage::Running);
-            set_current((*context).innermost.get());
-            let result = (*shell).raw.resume(value);
-            set_current(here);
-            result
+            (*context).goes(stack_pointer());
+            assert_unchecked(!(*shell).raw.done());
+            (*shell).raw.resume(value)
         }
     }
 
@@ -364,23 +402,21 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     #[cold]
     pub(crate) fn cancel(&mut self) -> Result<(), Payload> {
         let Some(context) = self.context() else { return Ok(()) };
-        match context.stage.get() {
-            Stage::Ready => self.drop_unstarted(),
-            Stage::Paused if cfg!(panic = "unwind") => {
-                context.attend(CANCELLED);
-                context.cancellation.set(cancel::new_number());
-                return self.drain();
-            }
-            Stage::Paused => {
-                self.end = End::Was(Status::Cancelled);
-                stacks::leak(1);
-            }
-            Stage::Running => {
-                context.orphaned.set(true);
-                self.end = End::Was(Status::Cancelled);
-                stacks::leak(1);
-            }
-            Stage::Retired => self.end = End::Was(Status::Cancelled),
+        if context.is_retired() {
+            self.end = End::Was(Status::Cancelled);
+        } else if context.is_running() {
+            context.orphaned.set(true);
+            self.end = End::Was(Status::Cancelled);
+            stacks::leak(1);
+        } else if !context.started.get() {
+            self.drop_unstarted();
+        } else if cfg!(panic = "unwind") {
+            context.cancellation.set(cancel::new_number());
+            context.give_order(Order::Cancel);
+            return self.drain();
+        } else {
+            self.end = End::Was(Status::Cancelled);
+            stacks::leak(1);
         }
         Ok(())
     }
@@ -390,8 +426,8 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     #[cold]
     pub(crate) fn close(&mut self) -> Result<(), Payload> {
         match self.context() {
-            Some(context) if context.stage.get() == Stage::Paused => {
-                context.attend(CLOSED);
+            Some(context) if context.started.get() && !context.is_retired() => {
+                context.give_order(Order::Close);
                 self.drain()
             }
             _ => self.cancel(),
@@ -400,12 +436,19 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
 
     /// Resumes one that was ordered to end, and takes what comes.
     fn drain(&mut self) -> Result<(), Payload> {
-        // SAFETY: the context's own record; `switch_in` keeps it, `finish` is done with it first.
+        // SAFETY: the context's own record; `switch` keeps it, `finish` is done with it first.
         let context = unsafe { &raw const (*self.shell.as_ptr()).context };
         // SAFETY: as above.
         let number = unsafe { (*context).cancellation.get() };
         // SAFETY: it is paused, and the order is set.
-        match unsafe { self.switch_in(MaybeUninit::uninit()) } {
+        let switched = unsafe {
+            if thread::panicking() {
+                self.switch_panicking(MaybeUninit::uninit())
+            } else {
+                self.switch(MaybeUninit::uninit())
+            }
+        };
+        match switched {
             // Ordered to end, it never pauses again: this is how it says that it was given up.
             CoroutineResult::Yield(_) => {
                 self.end = End::Was(Status::Cancelled);
@@ -494,11 +537,12 @@ where
     // first resume always passes a value.
     unsafe {
         let context = &raw const (*shell).context;
+        (*context).started.set(true);
         (*context).leave.set(Some(Leave {
             switch: leave::<In, Out>,
             yielder: ptr::from_ref(yielder).cast(),
         }));
-        let pauser = Pauser::new(yielder, context, (*context).slot);
+        let pauser = Pauser::new(yielder, context);
         catch_unwind(AssertUnwindSafe(|| place.read()(&pauser, first.assume_init())))
     }
 }

@@ -13,10 +13,9 @@ use std::panic::Location;
 use std::thread;
 
 use super::cancel::{self, LONG_PATIENCE};
-use super::context::{CANCELLED, CLOSED, Context, check_pause, current};
+use super::context::{Context, Order, check_pause, stack_pointer};
 use super::core::Yielder;
 use crate::report;
-use crate::stacks::Slot;
 
 /// Pauses the coroutine that it was given to.
 ///
@@ -42,40 +41,8 @@ pub struct Pauser<In, Out> {
     yielder: *const Yielder<In, Out>,
     /// The record of the coroutine that this pauses.
     context: *const Context,
-    /// Lowest address of its stack.
-    low: usize,
-    /// Bytes of its stack.
-    len: usize,
     /// Values go out and come in.
     types: PhantomData<fn(Out) -> In>,
-}
-
-/// An address in the frame of the function that this is inlined into.
-#[inline(always)]
-fn stack_pointer() -> usize {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let sp: usize;
-        // SAFETY: reads a register.
-        unsafe {
-            std::arch::asm!("mov {}, rsp", out(reg) sp, options(nomem, nostack, preserves_flags));
-        }
-        sp
-    }
-    #[cfg(target_arch = "aarch64")]
-    {
-        let sp: usize;
-        // SAFETY: reads a register.
-        unsafe {
-            std::arch::asm!("mov {}, sp", out(reg) sp, options(nomem, nostack, preserves_flags));
-        }
-        sp
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    {
-        let here = 0_u8;
-        std::hint::black_box(&raw const here) as usize
-    }
 }
 
 /// A pause that did not happen: the coroutine is to end, and cannot be unwound from here.
@@ -84,14 +51,8 @@ struct NotPaused;
 impl<In, Out> Pauser<In, Out> {
     /// The pauser of a coroutine that has just been started.
     #[inline]
-    pub(crate) fn new(yielder: &Yielder<In, Out>, context: *const Context, slot: Slot) -> Self {
-        Self {
-            yielder,
-            context,
-            low: slot.low,
-            len: slot.top() - slot.low,
-            types: PhantomData,
-        }
+    pub(crate) fn new(yielder: &Yielder<In, Out>, context: *const Context) -> Self {
+        Self { yielder, context, types: PhantomData }
     }
 
     /// The record of the coroutine that this pauses.
@@ -123,12 +84,11 @@ impl<In, Out> Pauser<In, Out> {
     #[track_caller]
     pub fn pause(&self, out: Out) -> In {
         let context = self.context();
-        let at_home = stack_pointer().wrapping_sub(self.low) < self.len;
-        if at_home & (context.attention.get() == 0) && !thread::panicking() {
+        if context.reaches(stack_pointer()) && !thread::panicking() {
             // SAFETY: the coroutine runs (this is its stack) and nothing forbids to leave it.
             let value = unsafe { &*self.yielder }.suspend(MaybeUninit::new(out));
-            if context.attention.get() == 0 {
-                // SAFETY: a resume passes a value unless it sets `attention` first.
+            if !context.is_disturbed() {
+                // SAFETY: a resume passes a value unless it gives an order first.
                 return unsafe { value.assume_init() };
             }
             return self.ended_while_paused(Location::caller());
@@ -141,7 +101,7 @@ impl<In, Out> Pauser<In, Out> {
     /// True in destructors that run because of a cancellation, and for a generator that nobody takes
     /// items from any more.
     pub fn is_closed(&self) -> bool {
-        self.context().has(CANCELLED | CLOSED)
+        self.context().order() != Order::None
     }
 
     /// Every pause that is not on the fast path.
@@ -159,7 +119,7 @@ impl<In, Out> Pauser<In, Out> {
     fn try_pause(&self, out: Out, at: &'static Location<'static>) -> Result<In, NotPaused> {
         let context = self.context();
         check_pause(context, at);
-        if context.has(CLOSED) {
+        if context.order() == Order::Close {
             return Err(NotPaused);
         }
         // Unwinding that was under way when it was resumed is not its own, unless it has been
@@ -168,15 +128,13 @@ impl<In, Out> Pauser<In, Out> {
         if thread::panicking() && own_unwinding {
             return Err(NotPaused);
         }
-        if context.has(CANCELLED) {
+        if context.order() == Order::Cancel {
             cancel::raise(context, at);
         }
-        context.innermost.set(current());
         // SAFETY: `check_pause` found the coroutine among those that run, with nothing open between.
         let value = unsafe { &*self.yielder }.suspend(MaybeUninit::new(out));
-        context.innermost.set(context);
-        if context.attention.get() == 0 {
-            // SAFETY: a resume passes a value unless it sets `attention` first.
+        if context.order() == Order::None {
+            // SAFETY: a resume passes a value unless it gives an order first.
             return Ok(unsafe { value.assume_init() });
         }
         Ok(self.ended_while_paused(at))
@@ -187,7 +145,7 @@ impl<In, Out> Pauser<In, Out> {
     #[inline(never)]
     fn ended_while_paused(&self, at: &'static Location<'static>) -> In {
         let context = self.context();
-        if context.has(CANCELLED) {
+        if context.order() == Order::Cancel {
             cancel::raise(context, at);
         }
         self.without_pause(at)
@@ -227,7 +185,7 @@ impl<Out> Pauser<(), Out> {
     #[track_caller]
     pub fn pause_all(&self, items: impl IntoIterator<Item = Out>) {
         for item in items {
-            if self.context().has(CLOSED) {
+            if self.context().order() == Order::Close {
                 return;
             }
             self.pause(item);

@@ -89,8 +89,7 @@ where
 impl Lender {
     /// A frame of whatever runs here.
     pub(crate) fn here() -> Self {
-        let here = current();
-        if here.is_null() { Self::Thread } else { Self::Coroutine(here) }
+        current().map_or(Self::Thread, |here| Self::Coroutine(here))
     }
 }
 
@@ -153,10 +152,8 @@ pub(crate) fn enter<In, Out, Ret, R>(
 /// Panics if the frame could not wait for the coroutine's end. In a destructor that is an abort, so
 /// the message goes out first.
 fn refuse_while_unwinding(plan: &Plan) {
-    // SAFETY: the current context runs.
-    let here = unsafe { current().as_ref() };
     let unwinding = thread::panicking()
-        && here.is_none_or(|here| !here.resumed_panicking.get() || here.raised.get() > 0);
+        && current().is_none_or(|here| !here.resumed_panicking.get() || here.raised.get() > 0);
     if unwinding {
         let message = format!(
             "a scoped coroutine (made at {}) was entered while a panic or cancellation unwinds",

@@ -48,6 +48,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::mem;
 use std::panic::Location;
+use std::ptr;
 
 pub use error::SpawnError;
 pub use pool::trim;
@@ -88,6 +89,8 @@ pub(crate) struct Tag {
     pub(crate) spawned_at: Cell<Option<&'static Location<'static>>>,
     /// Its name, if it has one.
     pub(crate) name: Cell<Option<Cow<'static, str>>>,
+    /// The coroutine's own record, for whoever has an address on this stack.
+    pub(crate) record: Cell<*const ()>,
     /// Bytes of guard; 0 while nobody lives here.
     guard: Cell<usize>,
     /// Whether the frames were zeroed first, so that their depth can be read off.
@@ -181,16 +184,17 @@ pub(crate) fn acquire(
         Some(slot) => slot,
         None => pool::refill(request.class)?,
     };
-    let measured = MEASURABLE && (request.measure || usage::measuring_all());
     let mut guard = slab::standard_guard();
-    if measured | (request.wide_guard != 0) {
-        guard = prepare(slot, request, measured)?;
+    let mut measured = false;
+    if request.measure | (request.wide_guard != 0) | usage::measuring_all() {
+        (guard, measured) = prepare(slot, request)?;
     }
     // SAFETY: the slot is ours and its top is mapped memory; nothing there needs dropping.
     unsafe {
         slot.tag_address().write(Tag {
             spawned_at: Cell::new(Some(spawned_at)),
             name: Cell::new(name),
+            record: Cell::new(ptr::null()),
             guard: Cell::new(guard),
             measured: Cell::new(measured),
         });
@@ -198,9 +202,11 @@ pub(crate) fn acquire(
     Ok(slot)
 }
 
-/// The uncommon wishes: zeroed frames, a wider guard. Returns the guard's size.
+/// The uncommon wishes: a wider guard, zeroed frames. Returns the guard's size, and whether the frames
+/// are zeroed.
 #[cold]
-fn prepare(slot: Slot, request: &Request, measured: bool) -> Result<usize, SpawnError> {
+fn prepare(slot: Slot, request: &Request) -> Result<(usize, bool), SpawnError> {
+    let measured = MEASURABLE && (request.measure || usage::measuring_all());
     if measured {
         // SAFETY: the slot is ours and nothing in it is in use.
         unsafe { slab::zero(slot.low, slot.high) };
@@ -215,7 +221,7 @@ fn prepare(slot: Slot, request: &Request, measured: bool) -> Result<usize, Spawn
             return Err(SpawnError::NoMemory { asked: slot_len(slot.class), source });
         }
     }
-    Ok(wide)
+    Ok((wide, measured))
 }
 
 /// Gives a stack back. Returns how deep it was used, if that was measured.
@@ -286,6 +292,16 @@ pub(crate) unsafe fn depth(slot: Slot) -> Option<usize> {
 unsafe fn used_above(slot: Slot, guard: usize) -> usize {
     // SAFETY: the caller's promise.
     unsafe { used(slot.low + guard, slot.high) }
+}
+
+/// The record of the coroutine on whose stack this address lies; `None` if it is on no stack of ours
+/// or nobody lives there.
+pub(crate) fn record_at(address: usize) -> Option<*const ()> {
+    let (id, class) = slab::slot_at(address)?;
+    // SAFETY: the tag of a slot that was cut is readable memory: all zero, or what was left there.
+    let tag = unsafe { Slot::at(id, class).tag() };
+    let record = tag.record.get();
+    (tag.guard.get() != 0 && !record.is_null()).then_some(record)
 }
 
 /// Counts stacks that are never given back: forgotten on purpose, because live frames may be in

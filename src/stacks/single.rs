@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code, reason = "hands out raw memory as stacks")]
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,10 +25,12 @@ static MADE: AtomicUsize = AtomicUsize::new(0);
 pub(crate) struct Depot {
     /// Idle slots that ended threads left, per class.
     idle: [Vec<usize>; CLASSES],
+    /// Every stack by its lowest address: where it ends, its id, its class.
+    made: BTreeMap<usize, (usize, usize, u8)>,
 }
 
 /// See [`Depot`].
-static DEPOT: Mutex<Depot> = Mutex::new(Depot { idle: [const { Vec::new() }; CLASSES] });
+static DEPOT: Mutex<Depot> = Mutex::new(Depot { idle: [const { Vec::new() }; CLASSES], made: BTreeMap::new() });
 
 /// Locks the depot.
 pub(crate) fn depot() -> MutexGuard<'static, Depot> {
@@ -58,8 +61,18 @@ impl Depot {
             .map_err(|source| SpawnError::NoMemory { asked, source })?;
         RESERVED.fetch_add(asked, Ordering::Relaxed);
         MADE.fetch_add(1, Ordering::Relaxed);
-        Ok(Box::into_raw(Box::new(stack)) as usize)
+        let (low, high) = (stack.limit().get(), stack.base().get());
+        let id = Box::into_raw(Box::new(stack)) as usize;
+        self.made.insert(low, (high, id, class));
+        Ok(id)
     }
+}
+
+/// The stack that this address lies in: its id and its class.
+pub(crate) fn slot_at(address: usize) -> Option<(usize, u8)> {
+    let depot = depot();
+    let (_, &(high, id, class)) = depot.made.range(..=address).next_back()?;
+    (address < high).then_some((id, class))
 }
 
 /// The system stack behind this id.

@@ -1,0 +1,10 @@
+//! Chapters: longer than an item's documentation, shorter than the code.
+
+#[doc = include_str!("docs/how_it_works.md")]
+pub mod how_it_works {}
+
+#[doc = include_str!("docs/generators.md")]
+pub mod generators {}
+
+#[doc = include_str!("docs/soundness.md")]
+pub mod soundness {}
