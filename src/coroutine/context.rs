@@ -81,6 +81,15 @@ pub(crate) fn stack_pointer() -> usize {
     }
 }
 
+/// A closure that lies on the stack that it will run on.
+#[derive(Clone, Copy)]
+pub(crate) struct Body {
+    /// Where.
+    pub(crate) place: *mut u8,
+    /// Drops it in place.
+    pub(crate) drop: unsafe fn(*mut u8),
+}
+
 /// How a context leaves for good: see [`Context::leave`].
 #[derive(Clone, Copy)]
 pub(crate) struct Leave {
@@ -114,8 +123,6 @@ pub(crate) struct Context {
     pub(crate) started: Cell<bool>,
     /// Whether it is a generator: its pauses take `()` and may return without having paused.
     pub(crate) generator: bool,
-    /// Whether its handle was dropped while it ran: it must not be touched any more.
-    pub(crate) orphaned: Cell<bool>,
     /// What it was told.
     order: Cell<Order>,
     /// How many frames are open on it that must not be paused in.
@@ -132,6 +139,8 @@ pub(crate) struct Context {
     opened: Cell<Option<(&'static str, &'static Location<'static>)>>,
     /// How to leave for good; set when it runs first.
     pub(crate) leave: Cell<Option<Leave>>,
+    /// Its closure, until it runs first.
+    pub(crate) body: Body,
 }
 
 /// The coroutine whose stack this code runs on; `None` on a stack that is not ours.
@@ -153,7 +162,7 @@ fn running_at(address: usize) -> Option<&'static Context> {
 impl Context {
     /// The record of a coroutine that has not run.
     #[inline]
-    pub(crate) fn new(slot: Slot, lender: Lender, generator: bool) -> Self {
+    pub(crate) fn new(slot: Slot, lender: Lender, generator: bool, body: Body) -> Self {
         Self {
             resumed_from: Cell::new(AT_REST),
             low: slot.low,
@@ -161,7 +170,6 @@ impl Context {
             resumed_panicking: Cell::new(false),
             started: Cell::new(false),
             generator,
-            orphaned: Cell::new(false),
             order: Cell::new(Order::None),
             open_frames: Cell::new(0),
             raised: Cell::new(0),
@@ -170,6 +178,7 @@ impl Context {
             lender,
             opened: Cell::new(None),
             leave: Cell::new(None),
+            body,
         }
     }
 

@@ -1,26 +1,28 @@
 //! The door: the only place where control passes from one stack to another.
 //!
 //! ```text
-//!   high end of the slot
-//!   +----------------+
-//!   | Tag            |  the stack room's
-//!   | Shell          |  Context, and corosensei's record of the saved stack pointer
-//!   | closure        |  until the first resume moves it into its frame
-//!   +----------------+  <- corosensei's stack base
-//!   | parent link    |  corosensei's: where the resumer's frame is
-//!   | body's frames  |
+//!   handle (Core)                high end of the slot
+//!   +-----------------+         +----------------+
+//!   | corosensei's    |         | Tag            |  the stack room's
+//!   |   record, with  |         | Context        |
+//!   |   the saved     |         | closure        |  until the first resume moves it into its frame
+//!   |   stack pointer |         +----------------+  <- corosensei's stack base
+//!   | context         | ------> | parent link    |  corosensei's: where the resumer's frame is
+//!   +-----------------+         | body's frames  |
 //! ```
 //!
 //! Everything from the user's call to the switch is inlined on both sides. A frame that is entered
 //! before a switch and returns after it costs 18 ns instead of 1, because the two stacks share the
-//! processor's predictor of return addresses; what is rarely needed is out of line and cold.
+//! processor's predictor of return addresses; what is rarely needed is out of line and cold. For the
+//! same reason corosensei's record is in the handle and not on the stack: the saved stack pointer is
+//! what everything waits for after a wrong prediction, and it is one load nearer there.
 //!
 //! Invariants:
-//! - After the switch comes back, [`Core::switch`] uses only the shell, never the handle: a
-//!   handle in a thread-local may be gone by then. The shell lies in a slot, and a slot whose
-//!   coroutine runs is in no list and is never unmapped.
 //! - corosensei's record is dropped only when its coroutine is complete or never started; its forced
 //!   unwinding is never reached.
+//! - A handle that is dropped while its coroutine runs leaves everything as it is. Safe code can do
+//!   that only through a thread-local at the end of its thread or of the process, and then control
+//!   does not come back to the frame that resumed.
 
 #![allow(unsafe_code, reason = "switches stacks")]
 
@@ -37,13 +39,11 @@ use corosensei::CoroutineResult;
 use corosensei::stack::{STACK_ALIGNMENT, Stack, StackPointer};
 
 use super::cancel::{self, Payload};
-use super::context::{Context, Leave, Lender, Order, stack_pointer};
+use super::context::{Body, Context, Leave, Lender, Order, stack_pointer};
 use super::pauser::Pauser;
 use super::{State, Status};
 use crate::report::{self, ReportKind};
-#[cfg(windows)]
-use crate::stacks::Slot;
-use crate::stacks::{self, Request, SpawnError};
+use crate::stacks::{self, Request, Slot, SpawnError};
 
 /// Closures up to this size are written to the stack that they will run on; larger ones are boxed,
 /// so that a paused coroutine fits its first page.
@@ -93,18 +93,6 @@ pub(crate) type Yielder<In, Out> = corosensei::Yielder<MaybeUninit<In>, MaybeUni
 /// What corosensei's switch comes back with.
 type Switched<Out, Ret> = CoroutineResult<MaybeUninit<Out>, Result<Ret, Payload>>;
 
-/// What lies at the top of a coroutine's stack.
-struct Shell<In, Out, Ret> {
-    /// The record without types.
-    context: Context,
-    /// corosensei's record.
-    raw: ManuallyDrop<Raw<In, Out, Ret>>,
-    /// Where the closure lies until the first resume.
-    body: *mut u8,
-    /// Drops the closure in place.
-    drop_body: unsafe fn(*mut u8),
-}
-
 /// How a coroutine is to be made.
 pub(crate) struct Plan {
     /// Size of its stack.
@@ -119,21 +107,14 @@ pub(crate) struct Plan {
     pub(crate) generator: bool,
 }
 
-/// How it ended, as far as the handle knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// It has not, or not yet: the shell is there.
-    NotYet,
-    /// The stack is gone.
-    Was(Status),
-}
-
 /// A coroutine of any lifetime. Owns the slot; everything public is a wrapper around this.
 pub(crate) struct Core<In, Out, Ret> {
-    /// The shell, while `end` is [`End::NotYet`].
-    shell: NonNull<Shell<In, Out, Ret>>,
-    /// Whether the shell is still there.
-    end: End,
+    /// corosensei's record; dropped when `context` becomes `None`.
+    raw: ManuallyDrop<Raw<In, Out, Ret>>,
+    /// The record on its stack; `None` once it has ended and the stack is gone.
+    context: Option<NonNull<Context>>,
+    /// How it ended, once it has.
+    end: Status,
     /// How deep the stack was used, once it has ended and if it was measured; else 0.
     used: u32,
     /// Values go in and come out; nothing is shared with other threads.
@@ -197,7 +178,7 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         unsafe { Self::new(plan, body) }
     }
 
-    /// Writes shell and closure to the top of a new stack.
+    /// Writes record and closure to the top of a new stack.
     ///
     /// # Safety
     /// As for [`new`](Self::new).
@@ -208,14 +189,17 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     {
         let slot = stacks::acquire(&plan.request, plan.spawned_at, plan.name)?;
         let mut top = slot.top();
-        let shell = reserve::<Shell<In, Out, Ret>>(&mut top);
+        let context = reserve::<Context>(&mut top);
         let place = reserve::<F>(&mut top);
         top &= !(STACK_ALIGNMENT - 1);
-        // SAFETY: the slot is ours and has room: the shell is small, the closure at most `IN_PLACE`
+        // SAFETY: the slot is ours and has room: the record is small, the closure at most `IN_PLACE`
         // bytes, the smallest stack 32 KiB. `run` gets the addresses of what is written here, and the
         // caller promises the lifetimes.
         unsafe {
             place.write(body);
+            let body = Body { place: place.cast(), drop: drop_in_place::<F> };
+            context.write(Context::new(slot, plan.lender, plan.generator, body));
+            slot.tag().record.set(context.cast_const().cast());
             let bounds = Bounds {
                 base: StackPointer::new_unchecked(top),
                 limit: StackPointer::new_unchecked(slot.low),
@@ -223,18 +207,12 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
                 slot,
             };
             let raw = Raw::with_stack_unchecked(bounds, move |yielder, first| {
-                run::<In, Out, Ret, F>(shell, place, yielder, first)
+                run::<In, Out, Ret, F>(context, place, yielder, first)
             });
-            shell.write(Shell {
-                context: Context::new(slot, plan.lender, plan.generator),
-                raw: ManuallyDrop::new(raw),
-                body: place.cast(),
-                drop_body: drop_in_place::<F>,
-            });
-            slot.tag().record.set(&raw const (*shell).context as *const ());
             Ok(Self {
-                shell: NonNull::new_unchecked(shell),
-                end: End::NotYet,
+                raw: ManuallyDrop::new(raw),
+                context: Some(NonNull::new_unchecked(context)),
+                end: Status::Cancelled,
                 used: 0,
                 types: PhantomData,
             })
@@ -242,19 +220,19 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     }
 
     /// Its record, if it has not ended.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn context(&self) -> Option<&Context> {
-        // SAFETY: the shell is there until `end` says otherwise; nothing outside this room holds the
+        // SAFETY: the record is there until this is `None`; nothing outside this room holds the
         // reference over a resume, which takes `&mut self`.
-        (self.end == End::NotYet).then(|| unsafe { &self.shell.as_ref().context })
+        self.context.map(|context| unsafe { &*context.as_ptr() })
     }
 
     /// What its user is told about it.
     pub(crate) fn status(&self) -> Status {
-        match (self.end, self.context()) {
-            (End::Was(status), _) => status,
-            (_, Some(context)) if !context.started.get() => Status::Ready,
-            _ => Status::Paused,
+        match self.context() {
+            None => self.end,
+            Some(context) if !context.started.get() => Status::Ready,
+            Some(_) => Status::Paused,
         }
     }
 
@@ -283,7 +261,7 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     /// Whether it has ended, so that it cannot be resumed.
     #[inline(always)]
     pub(crate) fn has_ended(&self) -> bool {
-        self.end != End::NotYet
+        self.context.is_none()
     }
 
     /// Runs it until it pauses or ends. It must not have ended.
@@ -312,9 +290,7 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     fn sort_out(&mut self, switched: Switched<Out, Ret>) -> State<Out, Ret> {
         match switched {
             CoroutineResult::Yield(out) => {
-                // SAFETY: the shell outlives every pause.
-                let context = unsafe { &self.shell.as_ref().context };
-                if !context.rests() {
+                if !self.record().rests() {
                     self.found_retired();
                 }
                 // SAFETY: a pause passes a value, unless it retires.
@@ -330,10 +306,23 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     /// It was given up while it ran for us.
     #[cold]
     fn found_retired(&mut self) -> ! {
-        // SAFETY: a retired shell stays.
-        let name = unsafe { &self.shell.as_ref().context }.to_string();
-        self.end = End::Was(Status::Cancelled);
+        let name = self.record().to_string();
+        self.forget(Status::Cancelled);
         panic!("{name} was given up while it ran: something that borrows from it would not end");
+    }
+
+    /// Its record; it must not have ended.
+    #[inline(always)]
+    fn record(&self) -> &Context {
+        debug_assert!(self.context.is_some());
+        // SAFETY: every caller in this file has just resumed it, or knows that it has not ended.
+        unsafe { &*self.context.unwrap_unchecked().as_ptr() }
+    }
+
+    /// The stack stays as it is, and this handle has nothing to do with it any more.
+    fn forget(&mut self, end: Status) {
+        self.context = None;
+        self.end = end;
     }
 
     /// [`switch`](Self::switch) while the thread unwinds.
@@ -342,58 +331,53 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     /// As for [`switch`](Self::switch).
     #[cold]
     unsafe fn switch_panicking(&mut self, value: MaybeUninit<In>) -> Switched<Out, Ret> {
-        // SAFETY: the caller's promise; the shell outlives the call.
-        unsafe {
-            let context = &raw const (*self.shell.as_ptr()).context;
-            let before = (*context).resumed_panicking.replace(true);
-            let switched = self.switch(value);
-            (*context).resumed_panicking.set(before);
-            switched
-        }
+        let before = self.record().resumed_panicking.replace(true);
+        // SAFETY: the caller's promise.
+        let switched = unsafe { self.switch(value) };
+        self.record().resumed_panicking.set(before);
+        switched
     }
 
-    /// Switches to its stack and back.
+    /// Switches to its stack and back. The record is there afterwards, whatever happened.
     ///
     /// # Safety
     /// It has not ended and does not run. The value is there unless an order was given.
     #[inline(always)]
     unsafe fn switch(&mut self, value: MaybeUninit<In>) -> Switched<Out, Ret> {
-        let shell = self.shell.as_ptr();
-        // SAFETY: the shell is there (the caller's promise) and stays there while its coroutine
-        // runs. Of its fields only `raw` is borrowed mutably, and nothing but this call uses it.
-        // corosensei's record has a stack pointer, because the coroutine has not ended and does not
-        // run: saying so saves its check.
-        unsafe {
-            let context = &raw const (*shell).context;
-            (*context).goes(stack_pointer());
-            assert_unchecked(!(*shell).raw.done());
-            (*shell).raw.resume(value)
-        }
+        self.record().goes(stack_pointer());
+        // SAFETY: corosensei's record has a stack pointer, because the coroutine has not ended and
+        // does not run (the caller's promise): saying so saves its check.
+        unsafe { assert_unchecked(!self.raw.done()) };
+        self.raw.resume(value)
     }
 
     /// Takes the result of a body that has ended and releases the stack.
     #[inline]
     fn finish(&mut self, result: Result<Ret, Payload>) -> Result<Ret, Payload> {
-        // SAFETY: the body has ended: the stack holds no frames, only the shell.
+        let slot = self.record().slot;
+        self.forget(match &result {
+            Ok(_) => Status::Complete,
+            Err(payload) if cancel::is_cancel(&**payload) => Status::Cancelled,
+            Err(_) => Status::Panicked,
+        });
+        // SAFETY: the body has ended: the stack holds no frames, and nothing refers to its record.
+        if let Some(used) = unsafe { self.release(slot) } {
+            self.used = u32::try_from(used).unwrap_or(u32::MAX);
+        }
+        result
+    }
+
+    /// Drops corosensei's record and gives the stack back.
+    ///
+    /// # Safety
+    /// `forget` was called, the slot is its own and holds no frames.
+    #[inline]
+    unsafe fn release(&mut self, slot: Slot) -> Option<usize> {
+        // SAFETY: the caller's promise. Complete or never started, corosensei's record has nothing to
+        // unwind, and the closure that it may hold is a pair of addresses.
         unsafe {
-            let shell = self.shell.as_ptr();
-            let context = &raw const (*shell).context;
-            let status = match &result {
-                Ok(_) => Status::Complete,
-                Err(payload) if cancel::is_cancel(&**payload) => Status::Cancelled,
-                Err(_) => Status::Panicked,
-            };
-            if (*context).orphaned.get() {
-                // The handle went while this ran; its stack was counted as leaked, and stays so.
-                return result;
-            }
-            self.end = End::Was(status);
-            let slot = (*context).slot;
-            ManuallyDrop::drop(&mut (*shell).raw);
-            if let Some(used) = stacks::release(slot) {
-                self.used = u32::try_from(used).unwrap_or(u32::MAX);
-            }
-            result
+            ManuallyDrop::drop(&mut self.raw);
+            stacks::release(slot)
         }
     }
 
@@ -403,20 +387,16 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     pub(crate) fn cancel(&mut self) -> Result<(), Payload> {
         let Some(context) = self.context() else { return Ok(()) };
         if context.is_retired() {
-            self.end = End::Was(Status::Cancelled);
-        } else if context.is_running() {
-            context.orphaned.set(true);
-            self.end = End::Was(Status::Cancelled);
-            stacks::leak(1);
+            self.forget(Status::Cancelled);
         } else if !context.started.get() {
             self.drop_unstarted();
-        } else if cfg!(panic = "unwind") {
+        } else if context.is_running() || cfg!(panic = "abort") {
+            self.forget(Status::Cancelled);
+            stacks::leak(1);
+        } else {
             context.cancellation.set(cancel::new_number());
             context.give_order(Order::Cancel);
             return self.drain();
-        } else {
-            self.end = End::Was(Status::Cancelled);
-            stacks::leak(1);
         }
         Ok(())
     }
@@ -436,10 +416,7 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
 
     /// Resumes one that was ordered to end, and takes what comes.
     fn drain(&mut self) -> Result<(), Payload> {
-        // SAFETY: the context's own record; `switch` keeps it, `finish` is done with it first.
-        let context = unsafe { &raw const (*self.shell.as_ptr()).context };
-        // SAFETY: as above.
-        let number = unsafe { (*context).cancellation.get() };
+        let number = self.record().cancellation.get();
         // SAFETY: it is paused, and the order is set.
         let switched = unsafe {
             if thread::panicking() {
@@ -451,7 +428,7 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         match switched {
             // Ordered to end, it never pauses again: this is how it says that it was given up.
             CoroutineResult::Yield(_) => {
-                self.end = End::Was(Status::Cancelled);
+                self.forget(Status::Cancelled);
                 Ok(())
             }
             CoroutineResult::Return(result) => match self.finish(result) {
@@ -469,34 +446,26 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     /// Drops the closure of one that never ran, and gives the stack back, also when that panics.
     fn drop_unstarted(&mut self) {
         /// Releases the stack on the way out.
-        struct Release<'a, In, Out, Ret>(&'a mut Core<In, Out, Ret>);
+        struct Release<'a, In, Out, Ret>(&'a mut Core<In, Out, Ret>, Slot);
         impl<In, Out, Ret> Drop for Release<'_, In, Out, Ret> {
             fn drop(&mut self) {
-                // SAFETY: never started and without its closure, the stack holds only the shell.
-                // corosensei's own closure is a pair of addresses.
-                unsafe {
-                    let shell = self.0.shell.as_ptr();
-                    let slot = (*shell).context.slot;
-                    ManuallyDrop::drop(&mut (*shell).raw);
-                    stacks::release(slot);
-                }
+                // SAFETY: never started and without its closure, the stack holds only the record.
+                unsafe { self.0.release(self.1) };
             }
         }
-        self.end = End::Was(Status::Cancelled);
-        let release = Release(self);
+        let (slot, body) = (self.record().slot, self.record().body);
+        self.forget(Status::Cancelled);
+        let _release = Release(self, slot);
         // SAFETY: the closure was written when the coroutine was made and has not been moved out; it
-        // will not be used again, since `end` is set.
-        unsafe {
-            let shell = release.0.shell.as_ptr();
-            ((*shell).drop_body)((*shell).body);
-        }
+        // will not be used again, since the record is forgotten.
+        unsafe { (body.drop)(body.place) };
     }
 }
 
 impl<In, Out, Ret> Drop for Core<In, Out, Ret> {
     #[inline]
     fn drop(&mut self) {
-        if self.end == End::NotYet {
+        if !self.has_ended() {
             end_dropped(self.cancel());
         }
     }
@@ -522,10 +491,10 @@ fn end_dropped(ended: Result<(), Payload>) {
 /// The first frame of every coroutine.
 ///
 /// # Safety
-/// `shell` and `place` are what [`Core::place`] wrote to this stack; called once.
+/// `context` and `place` are what [`Core::place`] wrote to this stack; called once.
 #[inline]
 unsafe fn run<In, Out, Ret, F>(
-    shell: *mut Shell<In, Out, Ret>,
+    context: *const Context,
     place: *mut F,
     yielder: &Yielder<In, Out>,
     first: MaybeUninit<In>,
@@ -533,10 +502,9 @@ unsafe fn run<In, Out, Ret, F>(
 where
     F: FnOnce(&Pauser<In, Out>, In) -> Ret,
 {
-    // SAFETY: the caller's promise: shell and closure are there, the closure is read once, and the
+    // SAFETY: the caller's promise: record and closure are there, the closure is read once, and the
     // first resume always passes a value.
     unsafe {
-        let context = &raw const (*shell).context;
         (*context).started.set(true);
         (*context).leave.set(Some(Leave {
             switch: leave::<In, Out>,
