@@ -6,9 +6,10 @@
 //!   | corosensei's    |         | Tag            |  the stack room's
 //!   |   record, with  |         | Context        |
 //!   |   the saved     |         | closure        |  until the first resume moves it into its frame
-//!   |   stack pointer |         +----------------+  <- corosensei's stack base
-//!   | context         | ------> | parent link    |  corosensei's: where the resumer's frame is
-//!   +-----------------+         | body's frames  |
+//!   |   stack pointer |         | Signpost       |  8 times the address of the context
+//!   | context         | -.      +----------------+  <- corosensei's stack base
+//!   +-----------------+  |      | parent link    |  corosensei's: where the resumer's frame is
+//!                        '--->  | body's frames  |  (the Context above)
 //! ```
 //!
 //! Everything from the user's call to the switch is inlined on both sides. A frame that is entered
@@ -36,7 +37,7 @@ use std::ptr::{self, NonNull};
 use std::thread;
 
 use corosensei::CoroutineResult;
-use corosensei::stack::{STACK_ALIGNMENT, Stack, StackPointer};
+use corosensei::stack::{Stack, StackPointer};
 
 use super::cancel::{self, Payload};
 use super::context::{Body, Context, Leave, Lender, Order, stack_pointer};
@@ -92,6 +93,28 @@ pub(crate) type Yielder<In, Out> = corosensei::Yielder<MaybeUninit<In>, MaybeUni
 
 /// What corosensei's switch comes back with.
 type Switched<Out, Ret> = CoroutineResult<MaybeUninit<Out>, Result<Ret, Payload>>;
+
+/// Words in a [`Signpost`].
+const SIGNS: usize = 8;
+
+/// Stands directly above corosensei's stack base, and says where the context is.
+///
+/// A body's only argument is the address of corosensei's parent link, which lies a few words below
+/// the base: how many depends on the processor, the system and the sanitizer. Whichever it is, as long
+/// as it is one to eight, the word [`SIGNS`] above the link is a sign. That the body needs no second
+/// address to find the link is what counts here: a `ret` waits for it, see above.
+#[repr(C, align(64))]
+struct Signpost([*const Context; SIGNS]);
+
+/// The context of the coroutine whose parent link this is.
+///
+/// # Safety
+/// The link is that of a coroutine made by [`Core::place`].
+#[inline(always)]
+pub(crate) unsafe fn context_above(link: *const ()) -> *const Context {
+    // SAFETY: the caller's promise; `run` has checked that the signpost is where this looks.
+    unsafe { *link.cast::<*const Context>().add(SIGNS) }
+}
 
 /// How a coroutine is to be made.
 pub(crate) struct Plan {
@@ -191,12 +214,13 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         let mut top = slot.top();
         let context = reserve::<Context>(&mut top);
         let place = reserve::<F>(&mut top);
-        top &= !(STACK_ALIGNMENT - 1);
+        let signpost = reserve::<Signpost>(&mut top);
         // SAFETY: the slot is ours and has room: the record is small, the closure at most `IN_PLACE`
         // bytes, the smallest stack 32 KiB. `run` gets the addresses of what is written here, and the
         // caller promises the lifetimes.
         unsafe {
             place.write(body);
+            signpost.write(Signpost([context; SIGNS]));
             let body = Body { place: place.cast(), drop: drop_in_place::<F> };
             context.write(Context::new(slot, plan.lender, plan.generator, body));
             slot.tag().record.set(context.cast_const().cast());
@@ -503,14 +527,20 @@ where
     F: FnOnce(&Pauser<In, Out>, In) -> Ret,
 {
     // SAFETY: the caller's promise: record and closure are there, the closure is read once, and the
-    // first resume always passes a value.
+    // first resume always passes a value. The pauser is corosensei's end under another name.
     unsafe {
+        let pauser = &*ptr::from_ref(yielder).cast::<Pauser<In, Out>>();
+        if !ptr::eq(pauser.context(), context) {
+            report::abort(
+                "this version of corosensei keeps its parent link where segno does not expect it"
+                    .to_owned(),
+            );
+        }
         (*context).started.set(true);
         (*context).leave.set(Some(Leave {
             switch: leave::<In, Out>,
             yielder: ptr::from_ref(yielder).cast(),
         }));
-        let pauser = Pauser::new(yielder, context);
-        catch_unwind(AssertUnwindSafe(|| place.read()(&pauser, first.assume_init())))
+        catch_unwind(AssertUnwindSafe(|| place.read()(pauser, first.assume_init())))
     }
 }

@@ -10,11 +10,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::panic::Location;
+use std::ptr;
 use std::thread;
 
 use super::cancel::{self, LONG_PATIENCE};
 use super::context::{Context, Order, check_pause, stack_pointer};
-use super::core::Yielder;
+use super::core::{Yielder, context_above};
 use crate::report;
 
 /// Pauses the coroutine that it was given to.
@@ -36,31 +37,24 @@ use crate::report;
 /// assert_eq!(co.resume(()), State::Paused(2));
 /// assert_eq!(co.resume(()), State::Complete(()));
 /// ```
+#[repr(transparent)]
 pub struct Pauser<In, Out> {
-    /// corosensei's end.
-    yielder: *const Yielder<In, Out>,
-    /// The record of the coroutine that this pauses.
-    context: *const Context,
-    /// Values go out and come in.
-    types: PhantomData<fn(Out) -> In>,
+    /// corosensei's end: the parent link on the coroutine's own stack.
+    yielder: Yielder<In, Out>,
+    /// It stays on its thread.
+    thread: PhantomData<*mut ()>,
 }
 
 /// A pause that did not happen: the coroutine is to end, and cannot be unwound from here.
 struct NotPaused;
 
 impl<In, Out> Pauser<In, Out> {
-    /// The pauser of a coroutine that has just been started.
-    #[inline]
-    pub(crate) fn new(yielder: &Yielder<In, Out>, context: *const Context) -> Self {
-        Self { yielder, context, types: PhantomData }
-    }
-
     /// The record of the coroutine that this pauses.
     #[inline(always)]
-    fn context(&self) -> &Context {
-        // SAFETY: a pauser lives in the first frame of its coroutine and is handed out by reference
-        // only, so the stack that the record lies on is there.
-        unsafe { &*self.context }
+    pub(crate) fn context(&self) -> &Context {
+        // SAFETY: a pauser is the parent link of its coroutine and is handed out by reference only,
+        // so the stack that the record lies on is there.
+        unsafe { &*context_above(ptr::from_ref(self).cast()) }
     }
 
     /// Hands `out` to the resumer, stops here, and returns what the next resume passes in.
@@ -85,8 +79,8 @@ impl<In, Out> Pauser<In, Out> {
     pub fn pause(&self, out: Out) -> In {
         let context = self.context();
         if context.reaches(stack_pointer()) && !thread::panicking() {
-            // SAFETY: the coroutine runs (this is its stack) and nothing forbids to leave it.
-            let value = unsafe { &*self.yielder }.suspend(MaybeUninit::new(out));
+            // The coroutine runs (this is its stack) and nothing forbids to leave it.
+            let value = self.yielder.suspend(MaybeUninit::new(out));
             if !context.is_disturbed() {
                 // SAFETY: a resume passes a value unless it gives an order first.
                 return unsafe { value.assume_init() };
@@ -131,8 +125,8 @@ impl<In, Out> Pauser<In, Out> {
         if context.order() == Order::Cancel {
             cancel::raise(context, at);
         }
-        // SAFETY: `check_pause` found the coroutine among those that run, with nothing open between.
-        let value = unsafe { &*self.yielder }.suspend(MaybeUninit::new(out));
+        // `check_pause` found the coroutine among those that run, with nothing open between.
+        let value = self.yielder.suspend(MaybeUninit::new(out));
         if context.order() == Order::None {
             // SAFETY: a resume passes a value unless it gives an order first.
             return Ok(unsafe { value.assume_init() });
