@@ -1,14 +1,14 @@
 //! Stackful coroutines: functions that pause anywhere and go on where they were.
 //!
-//! This page is a tour of the crate, foundations first. Each stop has a few words and an example; the
-//! words link to the items, which have the details.
+//! This page is a tour of the crate, foundations first. Each stop has a few words and an example;
+//! the words link to the items, which have the details.
 //!
 //! # The coroutine
 //!
-//! A [`Coroutine`] is a function with a stack of its own. [`resume`](Coroutine::resume) lets it run,
-//! [`pause`](Pauser::pause) lets it stop, however deep in its calls, and everything it was doing is
-//! still there at the next resume. A function that may be paused looks like any other: nothing in its
-//! signature changes but that it is lent a [`Pauser`].
+//! A [`Coroutine`] is a function with a stack of its own. [`resume`](Coroutine::resume) lets it
+//! run, [`pause`](Pauser::pause) lets it stop, however deep in its calls, and everything it was
+//! doing is still there at the next resume. A function that may be paused looks like any other:
+//! nothing in its signature changes but that it is lent a [`Pauser`].
 //!
 //! ```
 //! use segno::{Coroutine, Pauser};
@@ -41,9 +41,10 @@
 //!
 //! # How values pass
 //!
-//! A coroutine has three types. `In` goes in with each resume, `Out` comes out with each pause, `Ret`
-//! comes out at the end; [`State`] tells the last two apart. The first `In` is the closure's second
-//! argument, every later one is what `pause` returns. [`Status`] says where a coroutine is in its life.
+//! A coroutine has three types. `In` goes in with each resume, `Out` comes out with each pause,
+//! `Ret` comes out at the end; [`State`] tells the last two apart. The first `In` is the closure's
+//! second argument, every later one is what `pause` returns. [`Status`] says where a coroutine is
+//! in its life.
 //!
 //! ```
 //! use segno::{Coroutine, Pauser, State, Status};
@@ -62,10 +63,10 @@
 //!
 //! # Where frames live
 //!
-//! On a stack of 240 KiB, of which only touched pages take memory, with a guard below it. Stacks are
-//! reused. A [`Builder`] gives a coroutine a name and asks for more stack or less; the module [`stack`]
-//! tells what stacks cost and how deep they get, and runs a single deep call on a larger one. When no
-//! stack can be had, the builder returns a [`SpawnError`] that says what to do.
+//! On a stack of 240 KiB, of which only touched pages take memory, with a guard below it. Stacks
+//! are reused. A [`Builder`] gives a coroutine a name and asks for more stack or less; the module
+//! [`stack`] tells what stacks cost and how deep they get, and runs a single deep call on a larger
+//! one. When no stack can be had, the builder returns a [`SpawnError`] that says what to do.
 //!
 //! ```
 //! use segno::{Builder, Pauser, stack};
@@ -77,29 +78,29 @@
 //!     .build(|co: &Pauser<(), ()>, ()| co.pause(()))?;
 //! small.resume(());
 //! if let Some(bytes) = small.stack_used() {
-//!     assert!(bytes < 4096); // one page; `None` where the system does not let us look (Windows)
+//!     assert!(bytes < 8192); // two pages at most; `None` where this is not supported (Windows)
 //! }
 //! assert!(stack::stats().live >= 1);
 //! # Ok::<(), segno::SpawnError>(())
 //! ```
 //!
-//! A coroutine that runs off its stack ends the process, with a report of its name and of the line that
-//! made it.
+//! A coroutine that runs off its stack ends the process, with a report of its name and of the line
+//! that made it.
 //!
 //! # Cancellation
 //!
 //! Dropping a coroutine, or [`cancel`](Coroutine::cancel), ends it where it is paused: its frames
-//! unwind and every destructor runs. Code that catches panics lets this one pass, by [`is_cancel`]. A
-//! panic inside comes out of `resume`, once.
+//! unwind and every destructor runs. Code that catches panics lets this one pass, by [`is_cancel`].
+//! A panic inside comes out of `resume`, once.
 //!
 //! ```
 //! use segno::{Coroutine, Pauser, Status};
 //! use std::rc::Rc;
 //!
 //! let instrument = Rc::new("violin");
-//! let borrowed = instrument.clone();
+//! let mine = instrument.clone();
 //! let mut player = Coroutine::new(move |co: &Pauser<(), usize>, ()| {
-//!     co.pause(borrowed.len());
+//!     co.pause(mine.len());
 //! });
 //! player.resume(());
 //! assert_eq!(Rc::strong_count(&instrument), 2);
@@ -113,9 +114,9 @@
 //!
 //! # Borrowing
 //!
-//! Everything in a [`Coroutine`] is `'static`, because it may be forgotten and a forgotten one must not
-//! hold borrows. The scoped form borrows: it lives in a call of [`enter`](Scoped::enter), is lent to a
-//! callback, and has ended when the callback is left.
+//! Everything in a [`Coroutine`] is `'static`, because it may be forgotten and a forgotten one must
+//! not hold borrows. The scoped form borrows: it lives in a call of [`enter`](Scoped::enter), is
+//! lent to a callback, and has ended when the callback is left.
 //!
 //! ```
 //! use segno::{Coroutine, Pauser};
@@ -130,8 +131,8 @@
 //!
 //! # Generators
 //!
-//! A [`Generator`] is a coroutine as an iterator: its body pauses with each item. That turns recursion,
-//! and code that calls back, into something that a `for` loop can take from. It has a
+//! A [`Generator`] is a coroutine as an iterator: its body pauses with each item. That turns
+//! recursion, and code that calls back, into something that a `for` loop can take from. It has a
 //! [scoped form](Generator::scoped) too.
 //!
 //! ```
@@ -152,22 +153,22 @@
 //!
 //! # What not to do
 //!
-//! - *Do not keep a lock over a pause* without a reason. Whoever runs meanwhile on this thread and wants
-//!   the same [`std::sync::Mutex`] waits for ever; a `RefCell` borrow kept over a pause makes others
-//!   panic. Cancelling a coroutine that holds a `Mutex` poisons it, as any unwinding does.
+//! - *Do not keep a lock over a pause* without a reason. Whoever runs meanwhile on this thread and
+//!   wants the same [`std::sync::Mutex`] waits for ever; a `RefCell` borrow kept over a pause makes
+//!   others panic. Cancelling a coroutine that holds a `Mutex` poisons it, as any unwinding does.
 //! - *Do not expect thread-locals of your own.* A coroutine shares those of its thread. It never
 //!   changes thread, so they stay the same ones. Do not pause inside `LocalKey::with` or inside a
 //!   thread-local's initialiser.
-//! - *Do not pause in a destructor* that may run while the coroutine unwinds. Nobody can wait there: it
-//!   aborts the process, with a report. (In a generator such a pause returns at once.)
-//! - *Do not pause inside foreign code that relies on last in, first out*, such as an interpreter's C
-//!   stack. [`no_pause`] guards such a call.
-//! - *Do not swallow cancellation*: a coroutine that catches it and pauses on, again and again, is given
-//!   up and leaks its stack.
+//! - *Do not pause in a destructor* that may run while the coroutine unwinds. Nobody can wait
+//!   there: it aborts the process, with a report. (In a generator such a pause returns at once.)
+//! - *Do not pause inside foreign code that relies on last in, first out*, such as an interpreter's
+//!   C stack. [`no_pause`] guards such a call.
+//! - *Do not swallow cancellation*: a coroutine that catches it and pauses on, again and again, is
+//!   given up and leaks its stack.
 //! - *Do not use a coroutine where a loop will do.* It costs a page of memory.
 //!
-//! With `panic = "abort"` nothing can unwind: a paused coroutine that is dropped leaks its stack and
-//! all that is on it.
+//! With `panic = "abort"` nothing can unwind: a paused coroutine that is dropped leaks its stack
+//! and all that is on it.
 //!
 //! # Chapters
 //!

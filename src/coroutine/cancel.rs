@@ -22,6 +22,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::context::{Context, Lender, chain, retire_to};
+use super::parcel::Word;
 use crate::report::{self, ReportKind};
 use crate::stacks;
 
@@ -118,12 +119,9 @@ pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>) -> ! {
              its stack stays as it is{with}"
         ),
     );
-    if let Some(leave) = top.leave.get() {
-        // SAFETY: the yielder is that of a running context further out or of this one. Everything
-        // on the stacks in between stays where it is for ever, so nothing that anybody borrowed
-        // from them goes away.
-        unsafe { (leave.switch)(leave.yielder) };
-    }
+    // SAFETY: it runs, so it has a yielder. Everything on the stacks in between stays where it is for
+    // ever, so nothing that anybody borrowed from them goes away. Nobody unpacks the word.
+    unsafe { &*top.yielder.get() }.suspend(Word::uninit());
     report::abort(format!("{top} was resumed after it had been given up"));
 }
 

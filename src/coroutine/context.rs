@@ -24,6 +24,8 @@ use std::fmt;
 use std::panic::Location;
 use std::ptr;
 
+use super::core::Yielder;
+use super::parcel::Word;
 use crate::stacks::{self, Slot};
 
 /// In [`Context::resumed_from`]: it does not run.
@@ -90,15 +92,6 @@ pub(crate) struct Body {
     pub(crate) drop: unsafe fn(*mut u8),
 }
 
-/// How a context leaves for good: see [`Context::leave`].
-#[derive(Clone, Copy)]
-pub(crate) struct Leave {
-    /// Switches to the resumer and never comes back. Knows the types that `yielder` has forgotten.
-    pub(crate) switch: unsafe fn(*const ()),
-    /// The corosensei yielder of this context.
-    pub(crate) yielder: *const (),
-}
-
 /// One coroutine's record, without its types. Lives on its stack.
 ///
 /// ```text
@@ -117,6 +110,8 @@ pub(crate) struct Context {
     /// Bytes above `low` in which a pause may switch away without a closer look: the whole stack, or
     /// 0 while anything asks for attention (an order, an open frame).
     reach: Cell<usize>,
+    /// What the last resume passed in, packed; taken by the pause that it ends.
+    pub(crate) inbox: Cell<Word>,
     /// Whether the thread was panicking already when it was resumed last.
     pub(crate) resumed_panicking: Cell<bool>,
     /// Whether it has been resumed at all: its closure has been moved to its frames.
@@ -137,8 +132,8 @@ pub(crate) struct Context {
     pub(crate) lender: Lender,
     /// The innermost open frame: what it is and where it was opened.
     opened: Cell<Option<(&'static str, &'static Location<'static>)>>,
-    /// How to leave for good; set when it runs first.
-    pub(crate) leave: Cell<Option<Leave>>,
+    /// corosensei's end of it; null until it runs first.
+    pub(crate) yielder: Cell<*const Yielder>,
     /// Its closure, until it runs first.
     pub(crate) body: Body,
 }
@@ -167,6 +162,7 @@ impl Context {
             resumed_from: Cell::new(AT_REST),
             low: slot.low,
             reach: Cell::new(slot.top() - slot.low),
+            inbox: Cell::new(Word::uninit()),
             resumed_panicking: Cell::new(false),
             started: Cell::new(false),
             generator,
@@ -177,7 +173,7 @@ impl Context {
             slot,
             lender,
             opened: Cell::new(None),
-            leave: Cell::new(None),
+            yielder: Cell::new(ptr::null()),
             body,
         }
     }

@@ -31,7 +31,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hint::assert_unchecked;
 use std::marker::PhantomData;
-use std::mem::{self, ManuallyDrop, MaybeUninit};
+use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 use std::thread;
@@ -40,7 +40,8 @@ use corosensei::CoroutineResult;
 use corosensei::stack::{Stack, StackPointer};
 
 use super::cancel::{self, Payload};
-use super::context::{Body, Context, Leave, Lender, Order, stack_pointer};
+use super::context::{Body, Context, Lender, Order, stack_pointer};
+use super::parcel::{Word, pack, unpack};
 use super::pauser::Pauser;
 use super::{State, Status};
 use crate::report::{self, ReportKind};
@@ -85,14 +86,14 @@ unsafe impl Stack for Bounds {
     }
 }
 
-/// corosensei's coroutine, as this library uses it: values may be absent on both ways.
-type Raw<In, Out, Ret> =
-    corosensei::Coroutine<MaybeUninit<In>, MaybeUninit<Out>, Result<Ret, Payload>, Bounds>;
+/// corosensei's coroutine, as this library uses it. Values that come out are packed; values that go in
+/// take the way by [`Context::inbox`], because corosensei wraps what it passes in and would not fit
+/// into a register then.
+type Raw<Ret> = corosensei::Coroutine<(), Word, Result<Ret, Payload>, Bounds>;
 /// Its other end.
-pub(crate) type Yielder<In, Out> = corosensei::Yielder<MaybeUninit<In>, MaybeUninit<Out>>;
-
+pub(crate) type Yielder = corosensei::Yielder<(), Word>;
 /// What corosensei's switch comes back with.
-type Switched<Out, Ret> = CoroutineResult<MaybeUninit<Out>, Result<Ret, Payload>>;
+type Switched<Ret> = CoroutineResult<Word, Result<Ret, Payload>>;
 
 /// Words in a [`Signpost`].
 const SIGNS: usize = 8;
@@ -133,7 +134,7 @@ pub(crate) struct Plan {
 /// A coroutine of any lifetime. Owns the slot; everything public is a wrapper around this.
 pub(crate) struct Core<In, Out, Ret> {
     /// corosensei's record; dropped when `context` becomes `None`.
-    raw: ManuallyDrop<Raw<In, Out, Ret>>,
+    raw: ManuallyDrop<Raw<Ret>>,
     /// The record on its stack; `None` once it has ended and the stack is gone.
     context: Option<NonNull<Context>>,
     /// How it ended, once it has.
@@ -155,12 +156,6 @@ fn reserve<T>(top: &mut usize) -> *mut T {
 unsafe fn drop_in_place<F>(body: *mut u8) {
     // SAFETY: the caller passes the address of an `F` that it will not use again.
     unsafe { ptr::drop_in_place(body.cast::<F>()) }
-}
-
-/// Leaves a context for good: see [`cancel::give_up`].
-unsafe fn leave<In, Out>(yielder: *const ()) {
-    // SAFETY: the pointer is this context's yielder, stored together with this function.
-    unsafe { &*yielder.cast::<Yielder<In, Out>>() }.suspend(MaybeUninit::uninit());
 }
 
 impl<In, Out, Ret> Core<In, Out, Ret> {
@@ -230,8 +225,8 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
                 #[cfg(windows)]
                 slot,
             };
-            let raw = Raw::with_stack_unchecked(bounds, move |yielder, first| {
-                run::<In, Out, Ret, F>(context, place, yielder, first)
+            let raw = Raw::with_stack_unchecked(bounds, move |yielder, ()| {
+                run::<In, Out, Ret, F>(context, place, yielder)
             });
             Ok(Self {
                 raw: ManuallyDrop::new(raw),
@@ -295,8 +290,10 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         if thread::panicking() {
             return self.resume_panicking(value);
         }
-        // SAFETY: it has not ended, and a value is passed.
-        let switched = unsafe { self.switch(MaybeUninit::new(value)) };
+        let mut value = ManuallyDrop::new(value);
+        self.record().inbox.set(pack(&mut value));
+        // SAFETY: it has not ended, and a value is there.
+        let switched = unsafe { self.switch() };
         self.sort_out(switched)
     }
 
@@ -304,21 +301,23 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     #[cold]
     #[inline(never)]
     fn resume_panicking(&mut self, value: In) -> State<Out, Ret> {
-        // SAFETY: it has not ended, and a value is passed.
-        let switched = unsafe { self.switch_panicking(MaybeUninit::new(value)) };
+        let mut value = ManuallyDrop::new(value);
+        self.record().inbox.set(pack(&mut value));
+        // SAFETY: it has not ended, and a value is there.
+        let switched = unsafe { self.switch_panicking() };
         self.sort_out(switched)
     }
 
     /// What the switch came back with, as the user sees it.
     #[inline(always)]
-    fn sort_out(&mut self, switched: Switched<Out, Ret>) -> State<Out, Ret> {
+    fn sort_out(&mut self, switched: Switched<Ret>) -> State<Out, Ret> {
         match switched {
             CoroutineResult::Yield(out) => {
                 if !self.record().rests() {
                     self.found_retired();
                 }
                 // SAFETY: a pause passes a value, unless it retires.
-                State::Paused(unsafe { out.assume_init() })
+                State::Paused(unsafe { unpack(out) })
             }
             CoroutineResult::Return(result) => match self.finish(result) {
                 Ok(value) => State::Complete(value),
@@ -354,10 +353,10 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     /// # Safety
     /// As for [`switch`](Self::switch).
     #[cold]
-    unsafe fn switch_panicking(&mut self, value: MaybeUninit<In>) -> Switched<Out, Ret> {
+    unsafe fn switch_panicking(&mut self) -> Switched<Ret> {
         let before = self.record().resumed_panicking.replace(true);
         // SAFETY: the caller's promise.
-        let switched = unsafe { self.switch(value) };
+        let switched = unsafe { self.switch() };
         self.record().resumed_panicking.set(before);
         switched
     }
@@ -365,14 +364,14 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     /// Switches to its stack and back. The record is there afterwards, whatever happened.
     ///
     /// # Safety
-    /// It has not ended and does not run. The value is there unless an order was given.
+    /// It has not ended and does not run. The inbox is filled unless an order was given.
     #[inline(always)]
-    unsafe fn switch(&mut self, value: MaybeUninit<In>) -> Switched<Out, Ret> {
+    unsafe fn switch(&mut self) -> Switched<Ret> {
         self.record().goes(stack_pointer());
         // SAFETY: corosensei's record has a stack pointer, because the coroutine has not ended and
         // does not run (the caller's promise): saying so saves its check.
         unsafe { assert_unchecked(!self.raw.done()) };
-        self.raw.resume(value)
+        self.raw.resume(())
     }
 
     /// Takes the result of a body that has ended and releases the stack.
@@ -444,9 +443,9 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         // SAFETY: it is paused, and the order is set.
         let switched = unsafe {
             if thread::panicking() {
-                self.switch_panicking(MaybeUninit::uninit())
+                self.switch_panicking()
             } else {
-                self.switch(MaybeUninit::uninit())
+                self.switch()
             }
         };
         match switched {
@@ -520,8 +519,7 @@ fn end_dropped(ended: Result<(), Payload>) {
 unsafe fn run<In, Out, Ret, F>(
     context: *const Context,
     place: *mut F,
-    yielder: &Yielder<In, Out>,
-    first: MaybeUninit<In>,
+    yielder: &Yielder,
 ) -> Result<Ret, Payload>
 where
     F: FnOnce(&Pauser<In, Out>, In) -> Ret,
@@ -537,10 +535,7 @@ where
             );
         }
         (*context).started.set(true);
-        (*context).leave.set(Some(Leave {
-            switch: leave::<In, Out>,
-            yielder: ptr::from_ref(yielder).cast(),
-        }));
-        catch_unwind(AssertUnwindSafe(|| place.read()(pauser, first.assume_init())))
+        (*context).yielder.set(yielder);
+        catch_unwind(AssertUnwindSafe(|| place.read()(pauser, unpack((*context).inbox.get()))))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `parcel` | values on their way between stacks |
 //! | `context` | the record of a coroutine, the chain of those that run, frames that must not be left |
 //! | `cancel` | the signal that unwinds one, and what becomes of those that swallow it |
 //! | `core` | the switch |
@@ -11,6 +12,7 @@
 //!
 //! With the stack room this is the only part that knows corosensei, and the only one that switches.
 
+mod parcel;
 mod context;
 mod cancel;
 mod core;

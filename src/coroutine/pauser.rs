@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::ptr;
 use std::thread;
@@ -16,6 +16,7 @@ use std::thread;
 use super::cancel::{self, LONG_PATIENCE};
 use super::context::{Context, Order, check_pause, stack_pointer};
 use super::core::{Yielder, context_above};
+use super::parcel::{Word, pack, unpack};
 use crate::report;
 
 /// Pauses the coroutine that it was given to.
@@ -40,9 +41,9 @@ use crate::report;
 #[repr(transparent)]
 pub struct Pauser<In, Out> {
     /// corosensei's end: the parent link on the coroutine's own stack.
-    yielder: Yielder<In, Out>,
-    /// It stays on its thread.
-    thread: PhantomData<*mut ()>,
+    yielder: Yielder,
+    /// Values go out and come in; and it stays on its thread.
+    types: PhantomData<(fn(Out) -> In, *mut ())>,
 }
 
 /// A pause that did not happen: the coroutine is to end, and cannot be unwound from here.
@@ -80,10 +81,11 @@ impl<In, Out> Pauser<In, Out> {
         let context = self.context();
         if context.reaches(stack_pointer()) && !thread::panicking() {
             // The coroutine runs (this is its stack) and nothing forbids to leave it.
-            let value = self.yielder.suspend(MaybeUninit::new(out));
+            let mut out = ManuallyDrop::new(out);
+            self.yielder.suspend(pack(&mut out));
             if !context.is_disturbed() {
-                // SAFETY: a resume passes a value unless it gives an order first.
-                return unsafe { value.assume_init() };
+                // SAFETY: a resume fills the inbox unless it gives an order first.
+                return unsafe { unpack(context.inbox.get()) };
             }
             return self.ended_while_paused(Location::caller());
         }
@@ -126,10 +128,11 @@ impl<In, Out> Pauser<In, Out> {
             cancel::raise(context, at);
         }
         // `check_pause` found the coroutine among those that run, with nothing open between.
-        let value = self.yielder.suspend(MaybeUninit::new(out));
+        let mut out = ManuallyDrop::new(out);
+        self.yielder.suspend(pack(&mut out));
         if context.order() == Order::None {
-            // SAFETY: a resume passes a value unless it gives an order first.
-            return Ok(unsafe { value.assume_init() });
+            // SAFETY: a resume fills the inbox unless it gives an order first.
+            return Ok(unsafe { unpack(context.inbox.get()) });
         }
         Ok(self.ended_while_paused(at))
     }
@@ -166,8 +169,9 @@ impl<In, Out> Pauser<In, Out> {
             }
             cancel::give_up(context, at);
         }
-        // SAFETY: the pauses of a generator take `()`: `Plan::generator` is set for nothing else.
-        unsafe { MaybeUninit::<In>::uninit().assume_init() }
+        // SAFETY: the pauses of a generator take `()`, which has no bytes: `Plan::generator` is set for
+        // nothing else.
+        unsafe { unpack::<In>(Word::uninit()) }
     }
 }
 

@@ -115,7 +115,8 @@ pub(super) fn refill(class: u8) -> Result<Slot, SpawnError> {
         // Out of memory, of address space or of mappings: give back what is idle and try again.
         Err(_) => {
             trim();
-            match slab::depot().cut(class) {
+            let again = slab::depot().cut(class);
+            match again {
                 Ok(id) => (id, class),
                 // An idle stack that is larger than needed is better than none.
                 Err(error) => return larger(class).ok_or(error),

@@ -93,6 +93,11 @@ pub(crate) fn totals() -> (usize, usize, usize) {
     (RESERVED.load(Ordering::Relaxed), made, made)
 }
 
+/// Bytes in a page.
+pub(crate) fn page_size() -> usize {
+    4096
+}
+
 /// Bytes of guard that every slot has.
 pub(crate) fn standard_guard() -> usize {
     GUARD

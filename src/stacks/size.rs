@@ -3,7 +3,7 @@
 //! Slots are 64 KiB, 256 KiB, 1 MiB and so on, each four times the one before. Rounding up costs
 //! address space and page tables, not memory: a page of a stack exists once it has been touched.
 
-use super::SpawnError;
+use super::{SpawnError, slab};
 
 /// Number of size classes: the largest slot is 64 GiB, or 64 MiB where addresses are 32 bits.
 pub(crate) const CLASSES: usize = if cfg!(target_pointer_width = "64") { 11 } else { 6 };
@@ -48,8 +48,8 @@ impl Request {
         if frames < LEAST_FRAMES {
             return Err(SpawnError::TooSmall { asked: frames, least: LEAST_FRAMES });
         }
-        let page = super::system::page_size();
-        let standard = GUARD.max(page);
+        let page = slab::page_size();
+        let standard = slab::standard_guard();
         let most = slot_len(CLASSES as u8 - 1);
         let too_large = |asked| SpawnError::TooLarge { asked, most };
         let guard = guard

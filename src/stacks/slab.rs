@@ -29,6 +29,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::size::{CLASSES, GUARD, slot_len};
 use super::{Guards, SpawnError, system};
 
+pub(super) use super::system::page_size;
+
 /// Bytes of the first slab of a class; each later one is twice as large, up to [`LARGEST_SLAB`].
 const FIRST_SLAB: usize = 4 << 20;
 /// 2 GiB of address space each: a million 64 KiB slots then take 38 mappings.

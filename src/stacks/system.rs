@@ -104,6 +104,7 @@ pub(crate) unsafe fn discard(start: usize, len: usize) -> io::Result<()> {
 
 /// Whether the byte at `address` can be read, asked without touching it from user code: the kernel
 /// reads a path from there and says `EFAULT` when it cannot.
+#[cfg(target_os = "linux")]
 pub(crate) fn readable(address: usize) -> bool {
     // SAFETY: `access` looks at the memory in kernel mode and reports a fault as an error.
     let answer = unsafe { libc::access(address as *const libc::c_char, libc::F_OK) };
