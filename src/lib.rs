@@ -43,8 +43,9 @@
 //!
 //! A coroutine has three types. `In` goes in with each resume, `Out` comes out with each pause,
 //! `Ret` comes out at the end; [`State`] tells the last two apart. The first `In` is the closure's
-//! second argument, every later one is what `pause` returns. [`Status`] says where a coroutine is
-//! in its life.
+//! second argument, every later one is what `pause` returns. A closure has to name the types of its
+//! arguments, as below; a function that has the right ones is passed by its name. [`Status`] says
+//! where a coroutine is in its life.
 //!
 //! ```
 //! use segno::{Coroutine, Pauser, State, Status};

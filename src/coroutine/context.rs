@@ -160,8 +160,8 @@ impl Context {
     pub(crate) fn new(slot: Slot, lender: Lender, generator: bool, body: Body) -> Self {
         Self {
             resumed_from: Cell::new(AT_REST),
-            low: slot.low,
-            reach: Cell::new(slot.top() - slot.low),
+            low: slot.low(),
+            reach: Cell::new(slot.top() - slot.low()),
             inbox: Cell::new(Word::uninit()),
             resumed_panicking: Cell::new(false),
             started: Cell::new(false),

@@ -221,7 +221,7 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
             slot.tag().record.set(context.cast_const().cast());
             let bounds = Bounds {
                 base: StackPointer::new_unchecked(top),
-                limit: StackPointer::new_unchecked(slot.low),
+                limit: StackPointer::new_unchecked(slot.low()),
                 #[cfg(windows)]
                 slot,
             };

@@ -74,10 +74,6 @@ pub enum Guards {
 pub(crate) struct Slot {
     /// What the pool knows it by.
     id: usize,
-    /// Lowest address, guard included.
-    pub(crate) low: usize,
-    /// First address above what may be used; the [`Tag`] ends here.
-    high: usize,
     /// Size class.
     pub(crate) class: u8,
 }
@@ -101,14 +97,25 @@ impl Slot {
     /// The slot with this id.
     #[inline]
     pub(crate) fn at(id: usize, class: u8) -> Self {
-        let (low, high) = slab_bounds(id, class);
-        Self { id, low, high, class }
+        Self { id, class }
+    }
+
+    /// Lowest address, guard included.
+    #[inline]
+    pub(crate) fn low(self) -> usize {
+        slab::bounds(self.id, self.class).0
+    }
+
+    /// First address above what may be used; the [`Tag`] ends here.
+    #[inline]
+    fn high(self) -> usize {
+        slab::bounds(self.id, self.class).1
     }
 
     /// Where the tag is.
     #[inline]
     fn tag_address(self) -> *mut Tag {
-        ((self.high - mem::size_of::<Tag>()) & !(mem::align_of::<Tag>() - 1)) as *mut Tag
+        ((self.high() - mem::size_of::<Tag>()) & !(mem::align_of::<Tag>() - 1)) as *mut Tag
     }
 
     /// Who lives here.
@@ -144,29 +151,11 @@ impl Slot {
             .update_teb_fields(stack_limit, guaranteed_stack_bytes);
     }
 
-    /// Bytes of frames that a coroutine on this slot has, bookkeeping included.
-    pub(crate) fn frames(self) -> usize {
-        slot_len(self.class) - slab::standard_guard()
+    /// Bytes of frames that a coroutine on this slot has above a guard of this size, bookkeeping
+    /// included.
+    pub(crate) fn frames(self, guard: usize) -> usize {
+        slot_len(self.class) - guard
     }
-}
-
-/// Lowest and highest usable address of a slot.
-#[cfg(unix)]
-#[inline]
-fn slab_bounds(id: usize, class: u8) -> (usize, usize) {
-    let len = slot_len(class);
-    // Neighbouring slots start their frames on different cache lines: without this the hot words of
-    // all stacks fall into a few sets of the cache. 16 colours of a line each did best in
-    // `benches/create.rs` and cost 960 bytes of address at most.
-    let colour = (id / len % 16) * 64;
-    (id, id + len - colour)
-}
-
-/// Lowest and highest usable address of a slot.
-#[cfg(not(unix))]
-#[inline]
-fn slab_bounds(id: usize, _class: u8) -> (usize, usize) {
-    slab::bounds(id)
 }
 
 /// Whether a stack's memory can be zeroed and read from outside: not where the system moves the
@@ -174,7 +163,7 @@ fn slab_bounds(id: usize, _class: u8) -> (usize, usize) {
 const MEASURABLE: bool = cfg!(unix) && !cfg!(feature = "sanitizer");
 
 /// Takes a stack. Its frames hold whatever was there before.
-#[inline]
+#[inline(always)]
 pub(crate) fn acquire(
     request: &Request,
     spawned_at: &'static Location<'static>,
@@ -209,14 +198,14 @@ fn prepare(slot: Slot, request: &Request) -> Result<(usize, bool), SpawnError> {
     let measured = MEASURABLE && (request.measure || usage::measuring_all());
     if measured {
         // SAFETY: the slot is ours and nothing in it is in use.
-        unsafe { slab::zero(slot.low, slot.high) };
+        unsafe { slab::zero(slot.low(), slot.high()) };
     }
     let standard = slab::standard_guard();
     // A slot of a larger class than asked for may have been lent; the guard fits all the more.
     let wide = request.wide_guard.max(standard);
     if wide > standard {
         // SAFETY: as above.
-        if let Err(source) = unsafe { slab::resize_guard(slot.low, wide, true) } {
+        if let Err(source) = unsafe { slab::resize_guard(slot.low(), wide, true) } {
             pool::put(slot);
             return Err(SpawnError::NoMemory { asked: slot_len(slot.class), source });
         }
@@ -228,23 +217,33 @@ fn prepare(slot: Slot, request: &Request) -> Result<(usize, bool), SpawnError> {
 ///
 /// # Safety
 /// The slot was acquired, is not released yet, holds no live frame, and nobody refers to it.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn release(slot: Slot) -> Option<usize> {
     // SAFETY: the caller's promise.
     let tag = unsafe { slot.tag() };
     drop(tag.name.take());
     let guard = tag.guard.replace(0);
-    let mut used = None;
     if tag.measured.get() | (guard != slab::standard_guard()) {
         // SAFETY: the caller's promise.
-        match unsafe { restore(slot, guard) } {
-            Ok(depth) => used = depth,
-            // The guard stays wide: the slot would be short of frames, so nobody gets it again.
-            Err(()) => return None,
-        }
+        return unsafe { release_with_care(slot, guard) };
     }
     pool::put(slot);
-    used
+    None
+}
+
+/// [`release`] for one that was [`prepare`]d.
+///
+/// # Safety
+/// As for [`release`].
+#[cold]
+unsafe fn release_with_care(slot: Slot, guard: usize) -> Option<usize> {
+    // SAFETY: the caller's promise.
+    let Ok(depth) = (unsafe { restore(slot, guard) }) else {
+        // The guard stays wide: the slot would be short of frames, so nobody gets it again.
+        return None;
+    };
+    pool::put(slot);
+    depth
 }
 
 /// Undoes [`prepare`].
@@ -260,13 +259,13 @@ unsafe fn restore(slot: Slot, guard: usize) -> Result<Option<usize>, ()> {
         // SAFETY: the slot was zeroed from above its guard upwards when it was acquired.
         let depth = unsafe { used_above(slot, guard) };
         if let Some(site) = tag.spawned_at.get() {
-            usage::record(site, slot.frames(), depth);
+            usage::record(site, slot.frames(guard), depth);
         }
         used = Some(depth);
     }
     if guard > slab::standard_guard() {
         // SAFETY: the caller's promise.
-        if unsafe { slab::resize_guard(slot.low, guard, false) }.is_err() {
+        if unsafe { slab::resize_guard(slot.low(), guard, false) }.is_err() {
             pool::count_leaked(1);
             return Err(());
         }
@@ -291,7 +290,7 @@ pub(crate) unsafe fn depth(slot: Slot) -> Option<usize> {
 /// The slot was zeroed when it was acquired, and has this guard.
 unsafe fn used_above(slot: Slot, guard: usize) -> usize {
     // SAFETY: the caller's promise.
-    unsafe { used(slot.low + guard, slot.high) }
+    unsafe { used(slot.low() + guard, slot.high()) }
 }
 
 /// The record of the coroutine on whose stack this address lies; `None` if it is on no stack of ours

@@ -97,7 +97,7 @@ unsafe extern "C" fn on_fault(
             sp.wrapping_sub(low.saturating_sub(FAR_FRAME)) < super::slot_len(class) + FAR_FRAME
         });
         if address - low < tag.guard.get() && on_this_stack {
-            report(slot);
+            report(slot, tag.guard.get());
         }
     }
     // SAFETY: the arguments are the kernel's own.
@@ -158,7 +158,7 @@ impl Line {
 }
 
 /// Writes the report for the coroutine on this slot and aborts.
-fn report(slot: Slot) -> ! {
+fn report(slot: Slot, guard: usize) -> ! {
     let mut line = Line { bytes: [0; 1024], len: 0 };
     // SAFETY: the slot is occupied (its guard is not 0), and its coroutine is the code that
     // faulted, so nobody changes the tag.
@@ -172,9 +172,10 @@ fn report(slot: Slot) -> ! {
         line.text("  made at: ").text(site.file()).text(":").number(site.line() as usize);
         line.text(":").number(site.column() as usize).text("\n");
     }
-    let frames = slot.frames();
+    let frames = slot.frames(guard);
     line.text("  stack: ").number(frames).text(" bytes of frames\n");
-    line.text("  help: give it a larger one with `stack_size(").number(frames * 4 + slab::standard_guard() * 3);
+    let larger = super::slot_len(slot.class) * 4 - guard;
+    line.text("  help: give it a larger one with `stack_size(").number(larger);
     line.text(")`, or run the deep part in `stack::grow`;\n");
     line.text("        `stack::measure_all(true)` and `stack::usage()` tell what it needs\n");
     // SAFETY: writes initialised bytes to stderr.

@@ -1,17 +1,29 @@
 //! Idle stacks: a list per thread and size class, last in first out; and what happens to them when
 //! the thread ends, when memory runs short, and when the user asks for it back.
 //!
+//! ```text
+//!            cut                     refill               take
+//!   slab ----------> [thread's list] <------ [depot]   list -----> coroutine
+//!                          |   ^                ^                      |
+//!                          |   +----------------|------- put ----------+
+//!                          +-- trim, thread end +
+//! ```
+//!
 //! The lists are outside the stacks, so that an idle stack's memory can be given back whole. A
 //! coroutine never changes thread, so its slot returns to the list it came from and no lock is
-//! taken; only cutting a new slot, and a thread's end, go to the [`Depot`](super::slab::Depot).
+//! taken; only cutting a new slot, trimming and a thread's end go to the
+//! [`Depot`](super::slab::Depot). Slots in the depot hold no memory and are there for every thread.
 //!
 //! Invariants: no user code runs while a list is borrowed (nothing here drops or calls anything of
-//! the user's), and a list never grows inside [`put`]: room for every slot that this thread ever
-//! took was made when it took it, so that releasing a stack cannot fail.
+//! the user's); a list never grows inside [`put`], because room for every slot that this thread took
+//! was made when it took it, so that releasing a stack cannot fail; and nothing on the way to an
+//! error allocates without asking first, because that way is taken when memory has run out.
 
 #![allow(unsafe_code, reason = "the thread's lists are reached through an UnsafeCell")]
 
 use std::cell::UnsafeCell;
+use std::collections::TryReserveError;
+use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,9 +42,8 @@ const TAKE_OVER: usize = 64;
 struct Lists {
     /// Per class: ids of idle slots, the most recently used last.
     idle: [Vec<usize>; CLASSES],
-    /// Per class: how many of the coldest slots are known to hold no memory.
-    clean: [usize; CLASSES],
-    /// Per class: slots that this thread took from the depot, so that `idle` has room for all.
+    /// Per class: slots that this thread took from the depot and has not given back, so that `idle`
+    /// has room for all.
     taken: [usize; CLASSES],
     /// Number of idle slots, for other threads to read; made with the first slot.
     count: Option<Arc<AtomicUsize>>,
@@ -46,7 +57,6 @@ thread_local! {
     static LISTS: UnsafeCell<Lists> = const {
         UnsafeCell::new(Lists {
             idle: [const { Vec::new() }; CLASSES],
-            clean: [0; CLASSES],
             taken: [0; CLASSES],
             count: None,
             #[cfg(unix)]
@@ -61,7 +71,7 @@ static COUNTS: Mutex<Vec<Arc<AtomicUsize>>> = Mutex::new(Vec::new());
 static LEAKED: AtomicUsize = AtomicUsize::new(0);
 
 /// Runs `f` on this thread's lists; `None` when the thread is ending and they are gone.
-#[inline]
+#[inline(always)]
 fn with_lists<R>(f: impl FnOnce(&mut Lists) -> R) -> Option<R> {
     // SAFETY: the closures in this file neither call user code nor this function, so the reference
     // is the only one; it ends with the call.
@@ -70,7 +80,7 @@ fn with_lists<R>(f: impl FnOnce(&mut Lists) -> R) -> Option<R> {
 
 impl Lists {
     /// Tells other threads how many are idle.
-    #[inline]
+    #[inline(always)]
     fn publish(&self, change: isize) {
         if let Some(count) = &self.count {
             // Only this thread writes, so a plain addition is enough. Relaxed: a statistic.
@@ -83,7 +93,7 @@ impl Lists {
 }
 
 /// Takes the idle slot that was used last, if there is one.
-#[inline]
+#[inline(always)]
 pub(super) fn take(class: u8) -> Option<Slot> {
     let id = with_lists(|lists| {
         let id = lists.idle[class as usize].pop()?;
@@ -93,58 +103,75 @@ pub(super) fn take(class: u8) -> Option<Slot> {
     Some(Slot::at(id, class))
 }
 
-/// Gets a slot when this thread has none idle: from ended threads, or a new one.
+/// Gets a slot when this thread has none idle: from the depot, or a new one.
 #[cold]
 pub(super) fn refill(class: u8) -> Result<Slot, SpawnError> {
     prepare_thread();
-    let mut idle = slab::depot().take_idle(class, TAKE_OVER);
-    if let Some(id) = idle.pop() {
-        let here = with_lists(|lists| {
-            lists.make_room(class, idle.len() + 1);
-            lists.publish(idle.len() as isize);
-            lists.idle[class as usize].append(&mut idle);
-        });
-        if here.is_none() {
-            slab::depot().keep(class, idle);
-        }
-        return Ok(Slot::at(id, class));
+    if let Some(slot) = take_over(class, TAKE_OVER) {
+        return Ok(slot);
     }
-    let fresh = slab::depot().cut(class);
-    let (id, class) = match fresh {
-        Ok(id) => (id, class),
+    let first = slab::depot().cut(class);
+    let low = match first {
+        Ok(low) => low,
         // Out of memory, of address space or of mappings: give back what is idle and try again.
         Err(_) => {
             trim();
             let again = slab::depot().cut(class);
             match again {
-                Ok(id) => (id, class),
+                Ok(low) => low,
                 // An idle stack that is larger than needed is better than none.
                 Err(error) => return larger(class).ok_or(error),
             }
         }
     };
-    with_lists(|lists| lists.make_room(class, 1));
-    Ok(Slot::at(id, class))
+    let room = with_lists(|lists| lists.make_room(class, 1));
+    if let Some(Err(_)) = room {
+        slab::depot().uncut(class, low);
+        let source = io::ErrorKind::OutOfMemory.into();
+        return Err(SpawnError::NoMemory { asked: slot_len(class), source });
+    }
+    Ok(Slot::at(low, class))
 }
 
-/// An idle slot of a larger class, from this thread or from ended ones.
-fn larger(class: u8) -> Option<Slot> {
-    (class + 1..CLASSES as u8).find_map(|class| {
-        take(class).or_else(|| {
-            let id = slab::depot().take_idle(class, 1).pop()?;
-            with_lists(|lists| lists.make_room(class, 1));
-            Some(Slot::at(id, class))
-        })
+/// Takes one idle slot from the depot, and some more into this thread's list.
+fn take_over(class: u8, most: usize) -> Option<Slot> {
+    let mut depot = slab::depot();
+    let many = depot.idle(class).min(most);
+    if many == 0 {
+        return None;
+    }
+    with_lists(|lists| {
+        // Without room for more, one will do; without room for one, it could not be put back.
+        let many = if lists.make_room(class, many).is_ok() {
+            many
+        } else {
+            lists.make_room(class, 1).ok()?;
+            1
+        };
+        let id = depot.take(class)?;
+        for _ in 1..many {
+            lists.idle[class as usize].extend(depot.take(class));
+        }
+        lists.publish(many as isize - 1);
+        Some(Slot::at(id, class))
     })
+    // The thread is ending and has no list: what it takes goes back to the depot at once.
+    .unwrap_or_else(|| depot.take(class).map(|id| Slot::at(id, class)))
+}
+
+/// An idle slot of a larger class, from this thread or from the depot.
+fn larger(class: u8) -> Option<Slot> {
+    (class + 1..CLASSES as u8).find_map(|class| take(class).or_else(|| take_over(class, 1)))
 }
 
 impl Lists {
     /// Makes room for slots that will be put here one day.
-    fn make_room(&mut self, class: u8, more: usize) {
+    fn make_room(&mut self, class: u8, more: usize) -> Result<(), TryReserveError> {
         let class = class as usize;
-        self.taken[class] += more;
         let idle = &mut self.idle[class];
-        idle.reserve(self.taken[class] - idle.len());
+        idle.try_reserve(self.taken[class] + more - idle.len())?;
+        self.taken[class] += more;
+        Ok(())
     }
 }
 
@@ -168,12 +195,10 @@ fn prepare_thread() {
 }
 
 /// Puts a slot on top of this thread's list.
-#[inline]
+#[inline(always)]
 pub(super) fn put(slot: Slot) {
     let kept = with_lists(|lists| {
-        let class = slot.class as usize;
-        lists.clean[class] = lists.clean[class].min(lists.idle[class].len());
-        lists.idle[class].push(slot.id);
+        lists.idle[slot.class as usize].push(slot.id);
         lists.publish(1);
     });
     if kept.is_none() {
@@ -185,19 +210,16 @@ pub(super) fn put(slot: Slot) {
 #[cold]
 fn put_while_thread_ends(slot: Slot) {
     // SAFETY: nobody uses the slot.
-    unsafe { slab::give_back(slot.low, slot_len(slot.class)) };
-    slab::depot().keep(slot.class, [slot.id]);
+    unsafe { slab::give_back(slot.low(), slot_len(slot.class)) };
+    slab::depot().keep(slot.class, &[slot.id]);
 }
 
 impl Drop for Lists {
     fn drop(&mut self) {
         for class in 0..CLASSES as u8 {
-            let idle = mem::take(&mut self.idle[class as usize]);
-            if idle.is_empty() {
-                continue;
-            }
-            give_back(class, &idle[self.clean[class as usize].min(idle.len())..]);
-            slab::depot().keep(class, idle);
+            let mut idle = mem::take(&mut self.idle[class as usize]);
+            give_back(class, &mut idle);
+            slab::depot().keep(class, &idle);
         }
         if let Some(count) = self.count.take() {
             COUNTS
@@ -208,59 +230,60 @@ impl Drop for Lists {
     }
 }
 
-/// Gives the memory of idle stacks back to the operating system. Returns how many stacks were
-/// looked at.
+/// Gives the memory of this thread's idle stacks back to the operating system. Returns how many
+/// stacks it was taken from.
 ///
-/// Covers this thread's idle stacks and those that ended threads left; stacks in use are not
-/// touched. The coldest lose everything; the 16 that were used last keep their top 16 KiB, because
-/// they will be wanted next. Costs a system call per run of neighbouring stacks, so call it when
-/// there is nothing else to do.
+/// Stacks in use are not touched. The coldest idle ones lose everything, and any thread may have them
+/// next; the 16 of each size that were used last stay with this thread and keep their top 16 KiB.
+/// Costs a system call per run of neighbouring stacks, so call it when there is nothing else to do.
+/// The library calls it when it runs out of memory, and does the like when a thread ends.
 ///
 /// ```
 /// let many: Vec<_> = (0..100)
 ///     .map(|_| segno::Coroutine::new(|co: &segno::Pauser<(), ()>, ()| co.pause(())))
 ///     .collect();
 /// drop(many);
-/// assert!(segno::stack::trim() >= 100 - 16);
+/// assert!(segno::stack::trim() >= 100);
 /// ```
 pub fn trim() -> usize {
     let mut trimmed = 0;
     for class in 0..CLASSES as u8 {
         let index = class as usize;
-        // The list is out of its place meanwhile, so that no reference to it is held while memory
-        // is allocated below.
-        let Some((mut idle, clean)) = with_lists(|lists| {
-            (mem::take(&mut lists.idle[index]), mem::take(&mut lists.clean[index]))
-        }) else {
-            return trimmed;
-        };
-        if !idle.is_empty() {
-            let warm = idle.len().saturating_sub(KEEP_WARM);
-            let clean = clean.min(warm);
-            give_back(class, &idle[clean..warm]);
-            for &id in &idle[warm..] {
-                let slot = Slot::at(id, class);
-                // SAFETY: the slot is idle: nobody uses it.
-                unsafe { slab::give_back(slot.low, slot_len(class) - KEEP_TOP) };
-            }
-            trimmed += idle.len() - clean;
-            with_lists(|lists| {
-                idle.append(&mut lists.idle[index]);
-                lists.idle[index] = idle;
-                lists.clean[index] = warm;
-            });
+        // The list is out of its place meanwhile, so that no reference to it is held below.
+        let Some(mut idle) = with_lists(|lists| mem::take(&mut lists.idle[index])) else { break };
+        trimmed += idle.len();
+        let cold = idle.len().saturating_sub(KEEP_WARM);
+        give_back(class, &mut idle[..cold]);
+        for &id in &idle[cold..] {
+            // SAFETY: the slot is idle: nobody uses it.
+            unsafe { slab::give_back(Slot::at(id, class).low(), slot_len(class) - KEEP_TOP) };
         }
+        let shared = slab::depot().keep(class, &idle[..cold]);
+        if shared {
+            idle.drain(..cold);
+        }
+        with_lists(|lists| {
+            if shared {
+                lists.taken[index] -= cold;
+                lists.publish(-(cold as isize));
+            }
+            idle.append(&mut lists.idle[index]);
+            lists.idle[index] = idle;
+        });
     }
     trimmed
 }
 
-/// Gives back the memory of these slots, a call per run of neighbours.
-fn give_back(class: u8, ids: &[usize]) {
+/// Gives back the memory of these slots, a call per run of neighbours. Sorts them.
+fn give_back(class: u8, ids: &mut [usize]) {
+    if cfg!(not(unix)) {
+        return;
+    }
     let len = slot_len(class);
-    let mut lows: Vec<usize> = ids.iter().map(|&id| Slot::at(id, class).low).collect();
-    lows.sort_unstable();
-    for run in lows.chunk_by(|a, b| a + len == *b) {
-        // SAFETY: the slots are idle: nobody uses them, and what lies between is theirs too.
+    ids.sort_unstable();
+    // Here a slot's id is its lowest address.
+    for run in ids.chunk_by(|a, b| a + len == *b) {
+        // SAFETY: the slots are idle: nobody uses them, and they are neighbours.
         unsafe { slab::give_back(run[0], run.len() * len) };
     }
 }
@@ -274,5 +297,7 @@ pub(super) fn count_leaked(stacks: usize) {
 pub(super) fn totals() -> (usize, usize) {
     let counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
     let idle: usize = counts.iter().map(|count| count.load(Ordering::Relaxed)).sum();
-    (idle + slab::depot().idle(), LEAKED.load(Ordering::Relaxed))
+    let depot = slab::depot();
+    let shared: usize = (0..CLASSES as u8).map(|class| depot.idle(class)).sum();
+    (idle + shared, LEAKED.load(Ordering::Relaxed))
 }

@@ -38,20 +38,29 @@ pub(crate) fn depot() -> MutexGuard<'static, Depot> {
 }
 
 impl Depot {
-    /// Takes up to `most` idle slots that ended threads left.
-    pub(crate) fn take_idle(&mut self, class: u8, most: usize) -> Vec<usize> {
+    /// Takes an idle slot.
+    pub(crate) fn take(&mut self, class: u8) -> Option<usize> {
+        self.idle[class as usize].pop()
+    }
+
+    /// Keeps slots that no thread wants any more. False if there is no memory to note them in.
+    pub(crate) fn keep(&mut self, class: u8, slots: &[usize]) -> bool {
         let idle = &mut self.idle[class as usize];
-        idle.split_off(idle.len().saturating_sub(most))
+        let room = idle.try_reserve(slots.len()).is_ok();
+        if room {
+            idle.extend_from_slice(slots);
+        }
+        room
     }
 
-    /// Keeps slots that no thread wants any more.
-    pub(crate) fn keep(&mut self, class: u8, slots: impl IntoIterator<Item = usize>) {
-        self.idle[class as usize].extend(slots);
+    /// Number of idle slots of this class.
+    pub(crate) fn idle(&self, class: u8) -> usize {
+        self.idle[class as usize].len()
     }
 
-    /// Number of idle slots here.
-    pub(crate) fn idle(&self) -> usize {
-        self.idle.iter().map(Vec::len).sum()
+    /// A stack that was made and cannot be used is left for whoever can.
+    pub(crate) fn uncut(&mut self, class: u8, id: usize) {
+        self.keep(class, &[id]);
     }
 
     /// Makes a new stack. Its id is the address of the leaked `DefaultStack`.
@@ -81,7 +90,7 @@ pub(crate) fn system_stack(id: usize) -> *mut DefaultStack {
 }
 
 /// Lowest and highest usable address of a slot.
-pub(crate) fn bounds(id: usize) -> (usize, usize) {
+pub(crate) fn bounds(id: usize, _class: u8) -> (usize, usize) {
     // SAFETY: ids are addresses of leaked stacks; their bounds never change.
     let stack = unsafe { &*system_stack(id) };
     (stack.limit().get(), stack.base().get())

@@ -35,8 +35,15 @@ pub(super) use super::system::page_size;
 const FIRST_SLAB: usize = 4 << 20;
 /// 2 GiB of address space each: a million 64 KiB slots then take 38 mappings.
 const LARGEST_SLAB: usize = if cfg!(target_pointer_width = "64") { 2 << 30 } else { 64 << 20 };
+/// Address space left to the rest of the process when it is limited (`ulimit -v`): a slab is refused
+/// sooner than the program's own allocations.
+const LEFT_FOR_OTHERS: usize = 16 << 20;
 /// Mappings left to the rest of the process when guards cost two each.
 const MAPPINGS_FOR_OTHERS: usize = 2048;
+
+/// Different cache lines that the tops of neighbouring stacks start on; costs at most 960 bytes of a
+/// stack.
+const COLOURS: usize = 16;
 
 /// What is known about one slab, for whoever has an address and wants its slot. Never freed.
 #[derive(Debug)]
@@ -91,20 +98,25 @@ pub(crate) fn depot() -> MutexGuard<'static, Depot> {
 }
 
 impl Depot {
-    /// Takes up to `most` idle slots that ended threads left.
-    pub(crate) fn take_idle(&mut self, class: u8, most: usize) -> Vec<usize> {
+    /// Takes an idle slot.
+    pub(crate) fn take(&mut self, class: u8) -> Option<usize> {
+        self.idle[class as usize].pop()
+    }
+
+    /// Keeps clean slots that no thread wants any more. False if there is no memory to note them in:
+    /// then they stay with the caller.
+    pub(crate) fn keep(&mut self, class: u8, slots: &[usize]) -> bool {
         let idle = &mut self.idle[class as usize];
-        idle.split_off(idle.len().saturating_sub(most))
+        let room = idle.try_reserve(slots.len()).is_ok();
+        if room {
+            idle.extend_from_slice(slots);
+        }
+        room
     }
 
-    /// Keeps clean slots that no thread wants any more.
-    pub(crate) fn keep(&mut self, class: u8, slots: impl IntoIterator<Item = usize>) {
-        self.idle[class as usize].extend(slots);
-    }
-
-    /// Number of idle slots here.
-    pub(crate) fn idle(&self) -> usize {
-        self.idle.iter().map(Vec::len).sum()
+    /// Number of idle slots of this class.
+    pub(crate) fn idle(&self, class: u8) -> usize {
+        self.idle[class as usize].len()
     }
 
     /// Cuts a new slot, mapping a slab when the last one is used up.
@@ -130,32 +142,56 @@ impl Depot {
         Ok(low)
     }
 
-    /// Maps a slab for this class: smaller ones when large ones are refused, down to one slot.
+    /// Takes back the slot that was cut last; its guard stays and is made again.
+    pub(crate) fn uncut(&mut self, class: u8, low: usize) {
+        let next = &mut self.next[class as usize].0;
+        if *next == low + slot_len(class) {
+            *next = low;
+            CUT.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Maps a slab for this class: a small one when a large one is refused.
     fn map_slab(&mut self, class: u8) -> io::Result<(usize, usize)> {
         let slot = slot_len(class);
-        let mut len = self.slab_len[class as usize].max(slot);
-        let start = loop {
-            match system::map(len) {
-                Ok(start) => break start,
-                Err(error) if len == slot => return Err(error),
-                Err(_) => len = (len / 2).max(slot),
-            }
+        let least = FIRST_SLAB.max(slot);
+        let wanted = self.slab_len[class as usize].max(slot);
+        let (start, len) = match map_beside_reserve(wanted) {
+            Ok(start) => (start, wanted),
+            Err(_) => (map_beside_reserve(least)?, least),
         };
-        self.slab_len[class as usize] = (len * 2).min(LARGEST_SLAB);
-        register(start, len, class);
+        // What was refused once is not asked for again.
+        self.slab_len[class as usize] =
+            if len < wanted { least } else { (len * 2).min(LARGEST_SLAB) };
+        if let Err(error) = register(start, len, class) {
+            system::unmap(start, len);
+            return Err(error);
+        }
         Ok((start, start + len))
     }
 }
 
+/// Maps a slab, unless that would leave the rest of the program without address space.
+fn map_beside_reserve(len: usize) -> io::Result<usize> {
+    let start = system::map(len + LEFT_FOR_OTHERS)?;
+    system::unmap(start + len, LEFT_FOR_OTHERS);
+    Ok(start)
+}
+
 /// Publishes a slab.
-fn register(start: usize, len: usize, class: u8) {
+fn register(start: usize, len: usize, class: u8) -> io::Result<()> {
+    let mut record = Vec::new();
+    if record.try_reserve_exact(1).is_err() {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
     RESERVED.fetch_add(len, Ordering::Relaxed);
     SLABS.fetch_add(1, Ordering::Relaxed);
     // The depot's lock is held, so nobody else registers meanwhile.
     let older = NEWEST.load(Ordering::Relaxed);
-    let slab = Box::leak(Box::new(Slab { start, len, class, older }));
+    record.push(Slab { start, len, class, older });
     // Partner: the Acquire load in `slot_at`.
-    NEWEST.store(slab, Ordering::Release);
+    NEWEST.store(record.leak().as_mut_ptr(), Ordering::Release);
+    Ok(())
 }
 
 /// The slot that this address lies in: its lowest address and its class. Async-signal-safe.
@@ -171,6 +207,16 @@ pub(crate) fn slot_at(address: usize) -> Option<(usize, u8)> {
         slab = here.older;
     }
     None
+}
+
+/// Lowest and highest usable address of a slot.
+#[inline]
+pub(crate) fn bounds(id: usize, class: u8) -> (usize, usize) {
+    let len = slot_len(class);
+    // Neighbouring slots start their frames on different cache lines: without this the hot words of
+    // all stacks fall into a few sets of the cache.
+    let colour = (id / len % COLOURS) * 64;
+    (id, id + len - colour)
 }
 
 /// Bytes of address space, mappings asked for, slots cut.

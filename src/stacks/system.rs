@@ -55,6 +55,12 @@ pub(crate) fn map(len: usize) -> io::Result<usize> {
     Ok(start as usize)
 }
 
+/// Gives a range back that nobody has used.
+pub(crate) fn unmap(start: usize, len: usize) {
+    // SAFETY: callers pass what they have just mapped and not handed out.
+    unsafe { libc::munmap(start as *mut _, len) };
+}
+
 /// `MAP_STACK`, where it exists.
 #[cfg(target_os = "linux")]
 const MAP_STACK: libc::c_int = libc::MAP_STACK;
