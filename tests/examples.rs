@@ -1,0 +1,162 @@
+//! The examples of one page: what they compute, tested without starting processes.
+
+use std::cell::{Cell, RefCell};
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use segno::Coroutine;
+
+#[allow(dead_code)]
+#[path = "../examples/callback.rs"]
+mod callback;
+#[allow(dead_code)]
+#[path = "../examples/generator.rs"]
+mod generator;
+#[allow(dead_code)]
+#[path = "../examples/own_loop.rs"]
+mod own_loop;
+
+/// A directory of this test's own, gone when this is dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes the directory with these files; each holds its own file name.
+    fn with(name: &str, files: &[&str]) -> Self {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = fs::remove_dir_all(&dir);
+        for file in files {
+            let path = dir.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, path.file_name().unwrap().as_encoded_bytes()).unwrap();
+        }
+        Self(dir)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn walk_finds_what_is_nested_in_the_order_of_names() {
+    let dir = Scratch::with("walk", &["b/x", "b/a/deep", "c", "a"]);
+    let found: Vec<_> = generator::walk(&dir.0)
+        .unwrap()
+        .map(|item| item.ok().unwrap())
+        .map(|found| (found.path.strip_prefix(&dir.0).unwrap().to_owned(), found.depth, found.len))
+        .collect();
+    let expected = [("a", 0, 1), ("b/a/deep", 2, 4), ("b/x", 1, 1), ("c", 0, 1)];
+    assert_eq!(found, expected.map(|(path, depth, len)| (PathBuf::from(path), depth, len)));
+}
+
+#[test]
+fn walk_of_a_missing_directory_is_an_error_with_its_path() {
+    let message = generator::walk(Path::new("no-such-directory")).err().unwrap();
+    assert!(message.contains("no-such-directory"), "{message}");
+}
+
+#[test]
+fn the_fringe_is_the_same_however_it_is_nested() {
+    let left = Scratch::with("fringe-left", &["1/1/allegro", "1/largo", "presto"]);
+    let right = Scratch::with("fringe-right", &["allegro", "m/largo", "m/presto"]);
+    let shorter = Scratch::with("fringe-shorter", &["allegro", "largo"]);
+    assert_eq!(generator::same_fringe(&left.0, &right.0), Ok(true));
+    assert_eq!(generator::same_fringe(&left.0, &shorter.0), Ok(false));
+    assert_eq!(generator::same_fringe(&shorter.0, &right.0), Ok(false));
+}
+
+/// Runs a parser over a text and gives what it found, one line per value, errors included.
+fn values(text: &'static str) -> Vec<String> {
+    let line = |item: callback::Item| match item {
+        Ok((path, value)) => format!("{path} = {value}"),
+        Err(error) => format!("error: {error}"),
+    };
+    callback::values(text.as_bytes()).unwrap().map(line).collect()
+}
+
+#[test]
+fn parser_gives_every_value_with_its_path() {
+    assert_eq!(
+        values(r#"{"a": [1, -2, {"b": "x\"y"}], "c": {}, "d": [], "e": null, "f": [0.5, true]}"#),
+        [
+            ".a[0] = 1",
+            ".a[1] = -2",
+            r#".a[2].b = "x\"y""#,
+            ".c = {}",
+            ".d = []",
+            ".e = null",
+            ".f[0] = 0.5",
+            ".f[1] = true"
+        ]
+    );
+}
+
+#[test]
+fn parser_gives_what_came_before_a_mistake_and_then_the_mistake() {
+    let lines = values("[1, 2, oops]");
+    assert_eq!(lines[..2], ["[0] = 1", "[1] = 2"]);
+    assert!(lines[2].starts_with("error: expected value at line 1"), "{}", lines[2]);
+    assert_eq!(lines.len(), 3);
+}
+
+#[test]
+fn parser_survives_the_deepest_nesting_that_it_accepts() {
+    let nested = |depth: usize| "[".repeat(depth) + "1" + &"]".repeat(depth);
+    let count = |text: String| callback::values(io::Cursor::new(text)).unwrap().count();
+    assert_eq!(count(nested(127)), 1);
+    let refused = callback::values(io::Cursor::new(nested(10_000))).unwrap().next().unwrap();
+    assert!(refused.unwrap_err().to_string().contains("recursion limit"));
+}
+
+/// A document without an end, which counts what was read of it.
+struct Endless(Rc<Cell<usize>>);
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let start = if self.0.get() == 0 { b"[7" } else { b",7" };
+        buffer[..2].copy_from_slice(start);
+        self.0.set(self.0.get() + 2);
+        Ok(2)
+    }
+}
+
+#[test]
+fn parser_reads_no_further_than_it_is_asked() {
+    let read = Rc::new(Cell::new(0));
+    let first: Vec<_> = callback::values(Endless(read.clone())).unwrap().take(100).collect();
+    assert_eq!(first.len(), 100);
+    assert!(read.get() <= 202, "{} bytes were read", read.get());
+    assert_eq!(Rc::strong_count(&read), 1, "the parser and its reader are gone");
+}
+
+#[test]
+fn own_loop_wakes_sleepers_by_time_and_then_in_the_order_of_sleeping() {
+    let log = Rc::new(RefCell::new(Vec::new()));
+    let seen = log.clone();
+    let end = own_loop::run(Coroutine::new(move |me: &own_loop::Me, _| {
+        let answers: Vec<_> = [("c", 9), ("a", 5), ("b", 5)]
+            .into_iter()
+            .map(|(name, minutes)| {
+                let log = log.clone();
+                own_loop::spawn(me, move |me, start| {
+                    log.borrow_mut().push((start, name));
+                    own_loop::yield_now(me);
+                    let now = own_loop::sleep(me, minutes);
+                    log.borrow_mut().push((now, name));
+                    minutes
+                })
+            })
+            .collect();
+        let sum: u64 = answers.iter().map(|answer| own_loop::join(me, answer)).sum();
+        log.borrow_mut().push((sum, "sum"));
+    }));
+    assert_eq!(end, 9);
+    assert_eq!(
+        *seen.borrow(),
+        [(0, "c"), (0, "a"), (0, "b"), (5, "a"), (5, "b"), (9, "c"), (19, "sum")]
+    );
+}

@@ -1,0 +1,263 @@
+//! What several test files need: witnesses that count their own drops, child processes that may die,
+//! reports and panics as values, dice that fall the same way every time.
+
+#![allow(dead_code, reason = "every test file uses a part of it")]
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::{Command, Output};
+use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+use segno::{Coroutine, Generator, Outlet, Pauser, Report, State, on_report, stack};
+
+/// Keeps the other tests of this file away: `stack::stats` counts the stacks of the whole process.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Stacks in use now.
+pub(crate) fn live() -> usize {
+    stack::stats().live
+}
+
+/// Runs `f` alone and checks that it left as many stacks in use as it found.
+#[track_caller]
+pub(crate) fn without_loss<R>(f: impl FnOnce() -> R) -> R {
+    let _alone = alone();
+    let before = stack::stats();
+    let value = f();
+    let after = stack::stats();
+    assert_eq!((after.live, after.leaked), (before.live, before.leaked), "stacks were lost");
+    value
+}
+
+/// Counts witnesses, and remembers the order in which they were dropped.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    /// How many are there now.
+    alive: Rc<Cell<usize>>,
+    /// Who went, in order.
+    gone: Rc<RefCell<Vec<String>>>,
+}
+
+impl Tally {
+    /// One more to watch.
+    pub(crate) fn witness(&self, name: impl ToString) -> Witness {
+        self.alive.set(self.alive.get() + 1);
+        Witness { name: name.to_string(), tally: self.clone(), gone: Cell::new(false) }
+    }
+
+    /// How many are there now.
+    pub(crate) fn alive(&self) -> usize {
+        self.alive.get()
+    }
+
+    /// Who went, in order; forgotten with the call.
+    pub(crate) fn gone(&self) -> Vec<String> {
+        self.gone.take()
+    }
+}
+
+/// Notes its drop, and panics at a second one.
+#[derive(Debug)]
+pub(crate) struct Witness {
+    /// What the log calls it.
+    pub(crate) name: String,
+    /// The log.
+    tally: Tally,
+    /// Set by the drop. Memory that is dropped twice shows it the second time, or crashes.
+    gone: Cell<bool>,
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        assert!(!self.gone.replace(true), "{} was dropped twice", self.name);
+        self.tally.alive.set(self.tally.alive.get() - 1);
+        self.tally.gone.borrow_mut().push(std::mem::take(&mut self.name));
+    }
+}
+
+/// Runs a closure when it is dropped.
+pub(crate) struct OnDrop<F: FnMut()>(pub(crate) F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// What `f` panics with.
+#[track_caller]
+pub(crate) fn panic_of<R>(f: impl FnOnce() -> R) -> Box<dyn Any + Send> {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(_) => panic!("it was to panic, and did not"),
+        Err(payload) => payload,
+    }
+}
+
+/// The text that `f` panics with.
+#[track_caller]
+pub(crate) fn panic_text<R>(f: impl FnOnce() -> R) -> String {
+    text_of(&*panic_of(f))
+}
+
+/// A payload's text.
+#[track_caller]
+pub(crate) fn text_of(payload: &(dyn Any + Send)) -> String {
+    match (payload.downcast_ref::<String>(), payload.downcast_ref::<&'static str>()) {
+        (Some(text), _) => text.clone(),
+        (_, Some(text)) => (*text).to_owned(),
+        _ => panic!("a payload without a text (a cancellation: {})", segno::is_cancel(payload)),
+    }
+}
+
+/// Runs `f` in a destructor while a panic unwinds. No message is printed.
+pub(crate) fn while_unwinding<R>(f: impl FnOnce() -> R) -> R {
+    let (mut f, mut result) = (Some(f), None);
+    let unwound = catch_unwind(AssertUnwindSafe(|| {
+        let _run = OnDrop(|| {
+            assert!(std::thread::panicking());
+            result = f.take().map(|f| f());
+        });
+        resume_unwind(Box::new("unwinding on purpose"));
+    }));
+    assert!(unwound.is_err());
+    result.expect("a destructor runs during unwinding")
+}
+
+/// Runs `f` and gives what the library had to tell on this thread meanwhile.
+pub(crate) fn reports<R>(f: impl FnOnce() -> R) -> (R, Vec<Report>) {
+    thread_local! {
+        static HEARD: RefCell<Vec<Report>> = const { RefCell::new(Vec::new()) };
+    }
+    static LISTEN: Once = Once::new();
+    LISTEN.call_once(|| on_report(|report| HEARD.with_borrow_mut(|all| all.push(report.clone()))));
+    HEARD.take();
+    let value = f();
+    (value, HEARD.take())
+}
+
+/// Runs `scenario` in a process of its own, which may abort or exit, and gives what became of it:
+/// this test binary again, told by a variable to run the scenario when it comes to this test.
+/// A scenario that returns exits with 0.
+pub(crate) fn child(test: &str, scenario: impl FnOnce()) -> Output {
+    const CHILD: &str = "SEGNO_TEST_CHILD";
+    if std::env::var(CHILD).is_ok_and(|wanted| wanted == test) {
+        scenario();
+        std::process::exit(0);
+    }
+    let this = std::env::current_exe().expect("a test binary has a path");
+    // Under an emulator the child needs the emulator too; cargo says which.
+    let runner = std::env::var(format!(
+        "CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_RUNNER",
+        std::env::consts::ARCH.to_uppercase()
+    ))
+    .unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let mut command = match words.next() {
+        Some(emulator) => {
+            let mut command = Command::new(emulator);
+            command.args(words).arg(this);
+            command
+        }
+        None => Command::new(this),
+    };
+    command
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(CHILD, test)
+        .env("RUST_BACKTRACE", "0")
+        .output()
+        .expect("a test binary can be started again")
+}
+
+/// Checks that a child aborted, and said all of this first.
+#[track_caller]
+pub(crate) fn assert_aborted(output: &Output, said: &[&str]) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt;
+        const SIGABRT: i32 = 6;
+        assert_eq!(output.status.signal(), Some(SIGABRT), "{}; stderr:\n{text}", output.status);
+    }
+    assert!(!output.status.success());
+    for part in said {
+        assert!(text.contains(part), "{part:?} is missing in stderr:\n{text}");
+    }
+}
+
+/// Checks that a child exited with this code.
+#[track_caller]
+pub(crate) fn assert_exited(output: &Output, code: i32) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{}; stderr:\n{text}", output.status);
+}
+
+/// Does what the library offers, for places where the library calls code of the user's.
+pub(crate) fn meddle() {
+    stack::trim();
+    let before = stack::stats();
+    assert!(before.slabs > 0 || before.live == 0);
+    let mut ends = Coroutine::new(|co: &Pauser<u32, u32>, x| co.pause(x + 1) + 1);
+    assert_eq!(ends.resume(1), State::Paused(2));
+    assert_eq!(ends.resume(5), State::Complete(6));
+    let mut cancelled = Coroutine::new(|co: &Pauser<(), ()>, ()| co.pause(()));
+    cancelled.resume(());
+    cancelled.cancel();
+    let mut dropped = Coroutine::new(|co: &Pauser<(), ()>, ()| co.pause(()));
+    dropped.resume(());
+    drop(dropped);
+    drop(Coroutine::new(|co: &Pauser<(), ()>, ()| co.pause(())));
+    assert_eq!(Generator::new(|out: &Outlet<u8>| out.pause_all(1..)).nth(2), Some(3));
+    assert_eq!(stack::grow(64 << 10, || 7), 7);
+    if !std::thread::panicking() {
+        // While something unwinds a frame could not wait for what borrows from it.
+        let three = [1, 2, 3];
+        let sum: i32 = Generator::scoped(|out| out.pause_all(&three)).enter(|all| all.sum());
+        assert_eq!(sum, 6);
+    }
+    stack::trim();
+}
+
+/// Meddles when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Meddler {
+    /// Counts the drops.
+    pub(crate) drops: Rc<Cell<usize>>,
+}
+
+impl Drop for Meddler {
+    fn drop(&mut self) {
+        meddle();
+        self.drops.set(self.drops.get() + 1);
+    }
+}
+
+/// Numbers that are the same for the same seed (splitmix64).
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    /// The next number.
+    pub(crate) fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `n`.
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        (self.roll() % n as u64) as usize
+    }
+
+    /// Puts a slice in random order.
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i + 1));
+        }
+    }
+}
