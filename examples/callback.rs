@@ -129,7 +129,7 @@ impl Read for Counted {
 
 /// Every value of a JSON document, in order.
 pub(crate) fn values(reader: impl Read + 'static) -> Result<Generator<Item>, segno::SpawnError> {
-    Generator::with(Builder::new().name("parser").stack_size(STACK), move |out| {
+    Builder::new().name("parser").stack_size(STACK).generator(move |out| {
         // A small buffer, so that the count shows how far the parser has come.
         let mut parser =
             serde_json::Deserializer::from_reader(BufReader::with_capacity(256, reader));

@@ -10,9 +10,9 @@
 use std::fmt;
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
-use std::panic::Location;
+use std::panic::{Location, resume_unwind};
 
-use crate::coroutine::{Builder, Core, Entered, Lender, Pauser, enter, no_stack};
+use crate::coroutine::{Builder, Core, Entered, Lender, Pauser, Status, Types, enter, no_stack};
 use crate::stacks::SpawnError;
 
 /// Where a generator's body puts its items: a [`Pauser`] that takes nothing back.
@@ -60,7 +60,7 @@ impl<Item> Generator<Item> {
     /// item is asked for.
     ///
     /// # Panics
-    /// When no stack can be had; [`with`](Self::with) gives an error instead.
+    /// When no stack can be had; [`Builder::generator`] gives an error instead.
     #[inline]
     #[track_caller]
     pub fn new<F>(body: F) -> Self
@@ -69,36 +69,15 @@ impl<Item> Generator<Item> {
         Item: 'static,
     {
         let at = Location::caller();
-        match Self::with_at(Builder::new(), body, at) {
+        match Self::with(Builder::new(), body, at) {
             Ok(this) => this,
             Err(error) => no_stack(&error, at),
         }
     }
 
-    /// Makes a generator with a name and sizes.
-    ///
-    /// # Errors
-    /// When the sizes make no sense or no stack can be had. The closure is dropped.
-    ///
-    /// ```
-    /// use segno::{Builder, Generator};
-    /// let small = Builder::new().name("countdown").stack_size(48 * 1024);
-    /// let countdown = Generator::with(small, |out| out.pause_all((1..=3).rev()))?;
-    /// assert_eq!(countdown.collect::<Vec<_>>(), [3, 2, 1]);
-    /// # Ok::<(), segno::SpawnError>(())
-    /// ```
-    #[track_caller]
-    pub fn with<F>(builder: Builder, body: F) -> Result<Self, SpawnError>
-    where
-        F: FnOnce(&Outlet<Item>) + 'static,
-        Item: 'static,
-    {
-        Self::with_at(builder, body, Location::caller())
-    }
-
-    /// Both of them.
+    /// Makes a generator as the builder says.
     #[inline]
-    fn with_at<F>(
+    fn with<F>(
         builder: Builder,
         body: F,
         at: &'static Location<'static>,
@@ -107,8 +86,8 @@ impl<Item> Generator<Item> {
         F: FnOnce(&Outlet<Item>) + 'static,
         Item: 'static,
     {
-        let plan = builder.plan(at, Lender::Nobody, true)?;
-        let core = Core::new_static(plan, move |out: &Outlet<Item>, ()| body(out))?;
+        let (plan, name) = builder.plan(at, Lender::Nobody, true)?;
+        let core = Core::new_static(plan, name, move |out: &Outlet<Item>, ()| body(out))?;
         Ok(Self { core })
     }
 
@@ -130,16 +109,27 @@ impl<Item> Generator<Item> {
     where
         F: FnOnce(&Outlet<Item>),
     {
-        Self::scoped_with(Builder::new(), body)
+        Builder::new().scoped_generator(body)
     }
 
-    /// [`scoped`](Self::scoped) with a name and sizes.
-    #[track_caller]
-    pub fn scoped_with<F>(builder: Builder, body: F) -> ScopedGenerator<Item, F>
-    where
-        F: FnOnce(&Outlet<Item>),
-    {
-        ScopedGenerator { builder, body, spawned_at: Location::caller(), item: PhantomData }
+    /// Its name, as given to [`Builder::name`]; `None` once it has ended.
+    pub fn name(&self) -> Option<&str> {
+        self.core.name()
+    }
+
+    /// Where it is in its life.
+    pub fn status(&self) -> Status {
+        self.core.status()
+    }
+
+    /// Ends it now, as [`Coroutine::cancel`](crate::Coroutine::cancel) does.
+    ///
+    /// # Panics
+    /// When the body ends with a panic of its own instead.
+    pub fn cancel(&mut self) {
+        if let Err(payload) = self.core.cancel() {
+            resume_unwind(payload);
+        }
     }
 
     /// Bytes of stack at the deepest so far, as [`Coroutine::stack_used`](crate::Coroutine::stack_used).
@@ -169,6 +159,37 @@ impl<Item> fmt::Debug for Generator<Item> {
     }
 }
 
+impl Builder {
+    /// Makes a generator with this name and these sizes.
+    ///
+    /// # Errors
+    /// When the sizes make no sense or no stack can be had. The closure is dropped.
+    ///
+    /// ```
+    /// let small = segno::Builder::new().name("countdown").stack_size(48 * 1024);
+    /// let countdown = small.generator(|out| out.pause_all((1..=3).rev()))?;
+    /// assert_eq!(countdown.collect::<Vec<_>>(), [3, 2, 1]);
+    /// # Ok::<(), segno::SpawnError>(())
+    /// ```
+    #[track_caller]
+    pub fn generator<Item, F>(self, body: F) -> Result<Generator<Item>, SpawnError>
+    where
+        F: FnOnce(&Outlet<Item>) + 'static,
+        Item: 'static,
+    {
+        Generator::with(self, body, Location::caller())
+    }
+
+    /// A generator that borrows, with this name and these sizes: see [`Generator::scoped`].
+    #[track_caller]
+    pub fn scoped_generator<Item, F>(self, body: F) -> ScopedGenerator<Item, F>
+    where
+        F: FnOnce(&Outlet<Item>),
+    {
+        ScopedGenerator { builder: self, body, spawned_at: Location::caller(), item: PhantomData }
+    }
+}
+
 /// A generator that borrows, not made yet. From [`Generator::scoped`].
 pub struct ScopedGenerator<Item, F> {
     /// Name, sizes.
@@ -178,7 +199,7 @@ pub struct ScopedGenerator<Item, F> {
     /// Where the user wrote it.
     spawned_at: &'static Location<'static>,
     /// Its items, and that it stays on this thread.
-    item: PhantomData<(fn() -> Item, *mut ())>,
+    item: PhantomData<Types<(), Item, ()>>,
 }
 
 /// The iterator inside [`ScopedGenerator::enter`]. It ends when the callback is left.
@@ -199,6 +220,7 @@ where
     ///
     /// # Panics
     /// As [`Scoped::enter`](crate::Scoped::enter).
+    #[track_caller]
     pub fn enter<R>(self, callback: impl for<'x> FnOnce(&mut Items<'x, Item>) -> R) -> R {
         let at = self.spawned_at;
         match self.try_enter(callback) {
@@ -214,6 +236,7 @@ where
     ///
     /// # Panics
     /// As [`enter`](Self::enter), but for the stack.
+    #[track_caller]
     pub fn try_enter<R>(
         self,
         callback: impl for<'x> FnOnce(&mut Items<'x, Item>) -> R,
@@ -226,6 +249,26 @@ where
             |out: &Outlet<Item>, ()| body(out),
             |entered| callback(&mut Items { entered }),
         )
+    }
+}
+
+impl<Item> Items<'_, Item> {
+    /// Where it is in its life.
+    pub fn status(&self) -> Status {
+        self.entered.status()
+    }
+
+    /// Ends it now, as [`Coroutine::cancel`](crate::Coroutine::cancel) does.
+    ///
+    /// # Panics
+    /// When the body ends with a panic of its own instead.
+    pub fn cancel(&mut self) {
+        self.entered.cancel();
+    }
+
+    /// Bytes of stack at the deepest so far, as [`Coroutine::stack_used`](crate::Coroutine::stack_used).
+    pub fn stack_used(&self) -> Option<usize> {
+        self.entered.stack_used()
     }
 }
 

@@ -551,7 +551,7 @@ fn one_dropped_by_an_unwinding_frame_that_will_not_end_is_given_up() {
         let mut co = swallows("stubborn", u32::MAX);
         co.resume(());
         given_up(1, &["stubborn"], || while_unwinding(|| drop(co)));
-        let mut items = Generator::with(Builder::new().name("items"), |out: &Outlet<u32>| {
+        let mut items = Builder::new().name("items").generator(|out: &Outlet<u32>| {
             loop {
                 let _ = catch_unwind(AssertUnwindSafe(|| out.pause(1)));
             }
@@ -568,7 +568,7 @@ fn a_generator_that_pauses_for_ever_in_a_destructor_aborts_by_name() {
     const TEST: &str = "a_generator_that_pauses_for_ever_in_a_destructor_aborts_by_name";
     let output = child(TEST, || {
         let endless = Builder::new().name("endless");
-        let mut items = Generator::with(endless, |out: &Outlet<u32>| {
+        let mut items = endless.generator(|out: &Outlet<u32>| {
             let _endless = OnDrop(|| out.pause_all(0..));
             out.pause(1);
         })

@@ -82,7 +82,14 @@ pub(crate) fn raise(context: &Context, at: &'static Location<'static>) -> ! {
     let raised = context.raised.get() + 1;
     context.raised.set(raised);
     if raised > PATIENCE {
-        give_up(context, at);
+        give_up(context, at, PATIENCE);
+    }
+    // What runs between here and its root is unwound with it.
+    for here in chain() {
+        here.unwound.set(true);
+        if ptr::eq(here, context) {
+            break;
+        }
     }
     resume_unwind(Box::new(CancelSignal { number: context.cancellation.get() }))
 }
@@ -91,7 +98,7 @@ pub(crate) fn raise(context: &Context, at: &'static Location<'static>) -> ! {
 /// borrows nothing, is left for good with everything that runs under it. What borrows from the
 /// thread's own stack cannot be left, so there the process aborts.
 #[cold]
-pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>) -> ! {
+pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>, patience: u32) -> ! {
     let mut top = ptr::from_ref(stubborn);
     loop {
         // SAFETY: lenders outlive what borrows from them.
@@ -99,7 +106,7 @@ pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>) -> ! {
             Lender::Nobody => break,
             Lender::Coroutine(lender) => top = lender,
             Lender::Thread => report::abort(format!(
-                "{stubborn} was cancelled, paused again {PATIENCE} times (last at {at}), and \
+                "{stubborn} was cancelled, paused again {patience} times (last at {at}), and \
                  borrows from a frame outside every coroutine, which cannot be left: let the \
                  cancellation pass, see `is_cancel`"
             )),
@@ -115,7 +122,7 @@ pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>) -> ! {
     report::tell(
         ReportKind::Retired,
         format!(
-            "{stubborn} was cancelled and paused again {PATIENCE} times (last at {at}): given up, \
+            "{stubborn} was cancelled and paused again {patience} times (last at {at}): given up, \
              its stack stays as it is{with}"
         ),
     );

@@ -23,6 +23,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
+use std::thread;
 
 use super::core::Yielder;
 use super::parcel::Word;
@@ -112,8 +113,8 @@ pub(crate) struct Context {
     reach: Cell<usize>,
     /// What the last resume passed in, packed; taken by the pause that it ends.
     pub(crate) inbox: Cell<Word>,
-    /// Whether the thread was panicking already when it was resumed last.
-    pub(crate) resumed_panicking: Cell<bool>,
+    /// The [`PanickingEntry`] by which control last came to its frames, if it was by one.
+    entered_by: Cell<u64>,
     /// Whether it has been resumed at all: its closure has been moved to its frames.
     pub(crate) started: Cell<bool>,
     /// Whether it is a generator: its pauses take `()` and may return without having paused.
@@ -122,8 +123,12 @@ pub(crate) struct Context {
     order: Cell<Order>,
     /// How many frames are open on it that must not be paused in.
     open_frames: Cell<u32>,
-    /// How often the cancellation was raised, or stood in the way of a pause.
+    /// How often its cancellation was raised.
     pub(crate) raised: Cell<u32>,
+    /// Whether a cancellation has been raised through its frames, its own or an outer one's.
+    pub(crate) unwound: Cell<bool>,
+    /// How many of its pauses returned without having paused. Generators only.
+    pub(crate) refused: Cell<u32>,
     /// The number of its cancellation; 0 before there is one.
     pub(crate) cancellation: Cell<u64>,
     /// Its stack.
@@ -163,12 +168,14 @@ impl Context {
             low: slot.low(),
             reach: Cell::new(slot.top() - slot.low()),
             inbox: Cell::new(Word::uninit()),
-            resumed_panicking: Cell::new(false),
+            entered_by: Cell::new(0),
             started: Cell::new(false),
             generator,
             order: Cell::new(Order::None),
             open_frames: Cell::new(0),
             raised: Cell::new(0),
+            unwound: Cell::new(false),
+            refused: Cell::new(0),
             cancellation: Cell::new(0),
             slot,
             lender,
@@ -229,25 +236,32 @@ impl Context {
         self.sum_up();
     }
 
+    /// Whether a panic or a cancellation unwinds frames of this coroutine right now, as opposed to
+    /// frames further out, in a destructor of which it was resumed.
+    pub(crate) fn unwinds(&self) -> bool {
+        thread::panicking() && (self.unwound.get() || !PanickingEntry::is_open(self.entered_by.get()))
+    }
+
+    /// Control has come to its frames the way it came to those of `outer`, with which it had left.
+    pub(crate) fn entered_with(&self, outer: &Context) {
+        self.entered_by.set(outer.entered_by.get());
+    }
+
     /// What it was told.
     pub(crate) fn order(&self) -> Order {
         self.order.get()
     }
 
-    /// Its name, copied out.
-    pub(crate) fn name(&self) -> Option<String> {
+    /// Its name.
+    pub(crate) fn name(&self) -> Option<&str> {
         // SAFETY: the context lives on the slot, so the slot is acquired.
-        let tag = unsafe { self.slot.tag() };
-        let name = tag.name.take();
-        let copy = name.as_deref().map(str::to_owned);
-        tag.name.set(name);
-        copy
+        unsafe { self.slot.tag() }.name.as_deref()
     }
 
     /// Where it was made.
     pub(crate) fn spawned_at(&self) -> Option<&'static Location<'static>> {
         // SAFETY: as above.
-        unsafe { self.slot.tag() }.spawned_at.get()
+        unsafe { self.slot.tag() }.spawned_at
     }
 }
 
@@ -311,6 +325,53 @@ pub(crate) fn check_pause(target: &Context, at: &'static Location<'static>) {
         if ptr::eq(here, target) {
             return;
         }
+    }
+}
+
+/// A resume in a destructor, while the thread unwinds: what it enters sees `panicking()`, and yet may
+/// pause, because the unwinding is not its own.
+///
+/// An entry is open while the frame that resumes is there. Contexts remember the entry by which
+/// control came to them last by its number; when that entry is over, so is what it explained.
+pub(crate) struct PanickingEntry {
+    /// Never 0, never used twice on a thread.
+    number: u64,
+    /// The entry around this one.
+    around: *const PanickingEntry,
+}
+
+thread_local! {
+    /// The innermost open entry of this thread, or null.
+    static INNERMOST: Cell<*const PanickingEntry> = const { Cell::new(ptr::null()) };
+    /// The number of the last entry.
+    static LAST: Cell<u64> = const { Cell::new(0) };
+}
+
+impl PanickingEntry {
+    /// Opens an entry into a coroutine that is about to be resumed, and runs `switch`.
+    pub(crate) fn through<R>(entered: &Context, switch: impl FnOnce() -> R) -> R {
+        let number = LAST.get() + 1;
+        LAST.set(number);
+        let entry = Self { number, around: INNERMOST.get() };
+        entered.entered_by.set(number);
+        INNERMOST.set(&raw const entry);
+        let result = switch();
+        INNERMOST.set(entry.around);
+        result
+    }
+
+    /// Whether the entry with this number is open.
+    fn is_open(number: u64) -> bool {
+        let mut next = INNERMOST.get();
+        // SAFETY: an entry lies in the frame of `through`, which takes it off the list before it
+        // ends; a frame on a stack that is paused or given up meanwhile stays where it is.
+        while let Some(entry) = unsafe { next.as_ref() } {
+            if entry.number == number {
+                return true;
+            }
+            next = entry.around;
+        }
+        false
     }
 }
 

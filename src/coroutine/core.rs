@@ -40,7 +40,7 @@ use corosensei::CoroutineResult;
 use corosensei::stack::{Stack, StackPointer};
 
 use super::cancel::{self, Payload};
-use super::context::{Body, Context, Lender, Order, stack_pointer};
+use super::context::{Body, Context, Lender, Order, PanickingEntry, stack_pointer};
 use super::parcel::{Word, pack, unpack};
 use super::pauser::Pauser;
 use super::{State, Status};
@@ -117,12 +117,11 @@ pub(crate) unsafe fn context_above(link: *const ()) -> *const Context {
     unsafe { *link.cast::<*const Context>().add(SIGNS) }
 }
 
-/// How a coroutine is to be made.
+/// How a coroutine is to be made. Its name goes separately: what has no destructor stays in registers.
+#[derive(Clone, Copy)]
 pub(crate) struct Plan {
     /// Size of its stack.
     pub(crate) request: Request,
-    /// Its name.
-    pub(crate) name: Option<Cow<'static, str>>,
     /// Where the user asked for it.
     pub(crate) spawned_at: &'static Location<'static>,
     /// Whose frames it may refer to.
@@ -131,18 +130,26 @@ pub(crate) struct Plan {
     pub(crate) generator: bool,
 }
 
+/// A coroutine's name, if it has one.
+pub(crate) type Name = Option<Cow<'static, str>>;
+
+/// Values go in and come out, and nothing of it leaves its thread.
+pub(crate) type Types<In, Out, Ret> = (fn(In) -> (Out, Ret), *mut ());
+
 /// A coroutine of any lifetime. Owns the slot; everything public is a wrapper around this.
 pub(crate) struct Core<In, Out, Ret> {
     /// corosensei's record; dropped when `context` becomes `None`.
     raw: ManuallyDrop<Raw<Ret>>,
     /// The record on its stack; `None` once it has ended and the stack is gone.
     context: Option<NonNull<Context>>,
+    /// Where it was made, for messages after its end.
+    spawned_at: &'static Location<'static>,
     /// How it ended, once it has.
     end: Status,
     /// How deep the stack was used, once it has ended and if it was measured; else 0.
     used: u32,
     /// Values go in and come out; nothing is shared with other threads.
-    types: PhantomData<(fn(In) -> (Out, Ret), *mut ())>,
+    types: PhantomData<Types<In, Out, Ret>>,
 }
 
 /// Takes `size_of::<T>()` bytes, aligned for `T`, off the top of a stack.
@@ -164,14 +171,14 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     /// # Safety
     /// Whatever `body`, `In`, `Out` and `Ret` refer to stays alive until the coroutine has ended; or
     /// for ever, if it is forgotten or retired.
-    #[inline]
-    pub(crate) unsafe fn new<F>(plan: Plan, body: F) -> Result<Self, SpawnError>
+    #[inline(always)]
+    pub(crate) unsafe fn new<F>(plan: Plan, name: Name, body: F) -> Result<Self, SpawnError>
     where
         F: FnOnce(&Pauser<In, Out>, In) -> Ret,
     {
         if const { size_of::<F>() <= IN_PLACE && align_of::<F>() <= 64 } {
             // SAFETY: the caller's promise.
-            unsafe { Self::place(plan, body) }
+            unsafe { Self::place(plan, name, body) }
         } else {
             let room = stacks::slot_len(plan.request.class) / 4;
             if size_of::<F>() > room {
@@ -179,13 +186,15 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
             }
             let body = Box::new(body);
             // SAFETY: the caller's promise.
-            unsafe { Self::place(plan, move |pauser: &Pauser<In, Out>, first| body(pauser, first)) }
+            unsafe {
+                Self::place(plan, name, move |pauser: &Pauser<In, Out>, first| body(pauser, first))
+            }
         }
     }
 
     /// Makes a coroutine that refers to nothing but what lives for ever.
-    #[inline]
-    pub(crate) fn new_static<F>(plan: Plan, body: F) -> Result<Self, SpawnError>
+    #[inline(always)]
+    pub(crate) fn new_static<F>(plan: Plan, name: Name, body: F) -> Result<Self, SpawnError>
     where
         F: FnOnce(&Pauser<In, Out>, In) -> Ret + 'static,
         In: 'static,
@@ -193,19 +202,19 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         Ret: 'static,
     {
         // SAFETY: the bounds say that everything in it is `'static`.
-        unsafe { Self::new(plan, body) }
+        unsafe { Self::new(plan, name, body) }
     }
 
     /// Writes record and closure to the top of a new stack.
     ///
     /// # Safety
     /// As for [`new`](Self::new).
-    #[inline]
-    unsafe fn place<F>(plan: Plan, body: F) -> Result<Self, SpawnError>
+    #[inline(always)]
+    unsafe fn place<F>(plan: Plan, name: Name, body: F) -> Result<Self, SpawnError>
     where
         F: FnOnce(&Pauser<In, Out>, In) -> Ret,
     {
-        let slot = stacks::acquire(&plan.request, plan.spawned_at, plan.name)?;
+        let slot = stacks::acquire(plan.request, plan.spawned_at, name)?;
         let mut top = slot.top();
         let context = reserve::<Context>(&mut top);
         let place = reserve::<F>(&mut top);
@@ -231,6 +240,7 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
             Ok(Self {
                 raw: ManuallyDrop::new(raw),
                 context: Some(NonNull::new_unchecked(context)),
+                spawned_at: plan.spawned_at,
                 end: Status::Cancelled,
                 used: 0,
                 types: PhantomData,
@@ -264,16 +274,30 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         }
     }
 
+    /// Its name, while it has not ended.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.context().and_then(Context::name)
+    }
+
+    /// It was resumed although it has ended.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    pub(crate) fn resumed_after_end(&self) -> ! {
+        panic!(
+            "resumed a coroutine (made at {}) that has ended ({:?}): ask `status()` first, or use \
+             `try_resume`",
+            self.spawned_at,
+            self.status()
+        );
+    }
+
     /// The `Debug` of every handle.
     pub(crate) fn describe(&self, mut out: fmt::DebugStruct<'_, '_>) -> fmt::Result {
-        if let Some(context) = self.context() {
-            if let Some(name) = context.name() {
-                out.field("name", &name);
-            }
-            if let Some(place) = context.spawned_at() {
-                out.field("spawned_at", &format_args!("{place}"));
-            }
+        if let Some(name) = self.name() {
+            out.field("name", &name);
         }
+        out.field("spawned_at", &format_args!("{}", self.spawned_at));
         out.field("status", &self.status()).finish_non_exhaustive()
     }
 
@@ -354,11 +378,10 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     /// As for [`switch`](Self::switch).
     #[cold]
     unsafe fn switch_panicking(&mut self) -> Switched<Ret> {
-        let before = self.record().resumed_panicking.replace(true);
-        // SAFETY: the caller's promise.
-        let switched = unsafe { self.switch() };
-        self.record().resumed_panicking.set(before);
-        switched
+        let context: *const Context = self.record();
+        // SAFETY: the record is there until `finish`, which comes later; the rest is the caller's
+        // promise.
+        unsafe { PanickingEntry::through(&*context, || self.switch()) }
     }
 
     /// Switches to its stack and back. The record is there afterwards, whatever happened.
@@ -375,13 +398,12 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     }
 
     /// Takes the result of a body that has ended and releases the stack.
-    #[inline]
+    #[inline(always)]
     fn finish(&mut self, result: Result<Ret, Payload>) -> Result<Ret, Payload> {
         let slot = self.record().slot;
         self.forget(match &result {
             Ok(_) => Status::Complete,
-            Err(payload) if cancel::is_cancel(&**payload) => Status::Cancelled,
-            Err(_) => Status::Panicked,
+            Err(payload) => end_by(payload),
         });
         // SAFETY: the body has ended: the stack holds no frames, and nothing refers to its record.
         if let Some(used) = unsafe { self.release(slot) } {
@@ -394,7 +416,7 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     ///
     /// # Safety
     /// `forget` was called, the slot is its own and holds no frames.
-    #[inline]
+    #[inline(always)]
     unsafe fn release(&mut self, slot: Slot) -> Option<usize> {
         // SAFETY: the caller's promise. Complete or never started, corosensei's record has nothing to
         // unwind, and the closure that it may hold is a pair of addresses.
@@ -412,7 +434,7 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         if context.is_retired() {
             self.forget(Status::Cancelled);
         } else if !context.started.get() {
-            self.drop_unstarted();
+            return self.drop_unstarted();
         } else if context.is_running() || cfg!(panic = "abort") {
             self.forget(Status::Cancelled);
             stacks::leak(1);
@@ -455,33 +477,25 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
                 Ok(())
             }
             CoroutineResult::Return(result) => match self.finish(result) {
-                Ok(value) => {
-                    // The body ended on its own terms; nobody wants the value.
-                    drop(value);
-                    Ok(())
-                }
+                // The body ended on its own terms; nobody wants the value.
+                Ok(value) => catch_unwind(AssertUnwindSafe(|| drop(value))),
                 Err(payload) if cancel::is_signal(&payload, number) => Ok(()),
                 Err(payload) => Err(payload),
             },
         }
     }
 
-    /// Drops the closure of one that never ran, and gives the stack back, also when that panics.
-    fn drop_unstarted(&mut self) {
-        /// Releases the stack on the way out.
-        struct Release<'a, In, Out, Ret>(&'a mut Core<In, Out, Ret>, Slot);
-        impl<In, Out, Ret> Drop for Release<'_, In, Out, Ret> {
-            fn drop(&mut self) {
-                // SAFETY: never started and without its closure, the stack holds only the record.
-                unsafe { self.0.release(self.1) };
-            }
-        }
+    /// Drops the closure of one that never ran, and gives the stack back. `Err` is a panic of what the
+    /// closure had captured.
+    fn drop_unstarted(&mut self) -> Result<(), Payload> {
         let (slot, body) = (self.record().slot, self.record().body);
         self.forget(Status::Cancelled);
-        let _release = Release(self, slot);
         // SAFETY: the closure was written when the coroutine was made and has not been moved out; it
         // will not be used again, since the record is forgotten.
-        unsafe { (body.drop)(body.place) };
+        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { (body.drop)(body.place) }));
+        // SAFETY: never started and without its closure, the stack holds only the record.
+        unsafe { self.release(slot) };
+        dropped
     }
 }
 
@@ -492,6 +506,12 @@ impl<In, Out, Ret> Drop for Core<In, Out, Ret> {
             end_dropped(self.cancel());
         }
     }
+}
+
+/// How a body ended that was unwound.
+#[cold]
+fn end_by(payload: &Payload) -> Status {
+    if cancel::is_cancel(&**payload) { Status::Cancelled } else { Status::Panicked }
 }
 
 /// What becomes of a panic that a dropped coroutine ended with.

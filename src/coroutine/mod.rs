@@ -30,7 +30,8 @@ pub use grow::{grow, try_grow};
 pub use pauser::Pauser;
 pub use scoped::{Entered, Scoped};
 
-pub(crate) use self::core::{Core, Plan};
+use self::core::Plan;
+pub(crate) use self::core::{Core, Name, Types};
 pub(crate) use context::Lender;
 pub(crate) use scoped::enter;
 
@@ -75,7 +76,8 @@ pub enum Status {
     Complete,
     /// Ended by a panic, which came out of the resume (or cancel) that met it.
     Panicked,
-    /// Ended from outside: cancelled, or given up.
+    /// Ended from outside: cancelled, or given up. Where nothing can unwind (`panic = "abort"`, or
+    /// given up) its destructors did not run.
     Cancelled,
 }
 
@@ -100,9 +102,10 @@ impl Status {
 ///
 /// # Dropping
 /// Dropping a paused coroutine cancels it: its frames are unwound, innermost first, so every
-/// destructor runs once, then and there. A panic in one of them comes out of the drop; if the thread
-/// panics already it is [reported](crate::on_report) instead. One that never ran drops what its
-/// closure captured. One that swallows its cancellation (`loop { let _ = catch_unwind(|| pause()) }`)
+/// destructor runs once, then and there. As in any unwinding, a destructor that panics meanwhile
+/// aborts the process. If the body catches the cancellation and then panics, that panic comes out of
+/// the drop; if the thread panics already it is [reported](crate::on_report) instead. One that never
+/// ran drops what its closure captured. One that swallows its cancellation (`loop { let _ = catch_unwind(|| pause()) }`)
 /// is given up after 64 more pauses: reported, and its stack leaked.
 ///
 /// A coroutine that is forgotten leaks its stack and what is on it, and nothing else happens. The
@@ -142,6 +145,9 @@ impl<In, Out, Ret> Coroutine<In, Out, Ret> {
     /// Makes a coroutine on a stack of the default size. Nothing of `body` runs before the first
     /// resume.
     ///
+    /// A closure has to spell out the type of its first argument, `&Pauser<In, Out>`; a function's name
+    /// alone will do.
+    ///
     /// # Panics
     /// When no stack can be had; [`Builder::build`] gives an error instead.
     #[inline]
@@ -156,27 +162,26 @@ impl<In, Out, Ret> Coroutine<In, Out, Ret> {
         let spawned_at = Location::caller();
         let plan = Plan {
             request: Request::DEFAULT,
-            name: None,
             spawned_at,
             lender: Lender::Nobody,
             generator: false,
         };
-        match Self::from_plan(plan, body) {
+        match Self::from_plan(plan, None, body) {
             Ok(this) => this,
             Err(error) => no_stack(&error, spawned_at),
         }
     }
 
     /// Makes a coroutine as planned.
-    #[inline]
-    fn from_plan<F>(plan: Plan, body: F) -> Result<Self, SpawnError>
+    #[inline(always)]
+    fn from_plan<F>(plan: Plan, name: Name, body: F) -> Result<Self, SpawnError>
     where
         F: FnOnce(&Pauser<In, Out>, In) -> Ret + 'static,
         In: 'static,
         Out: 'static,
         Ret: 'static,
     {
-        Ok(Self { core: Core::new_static(plan, body)? })
+        Ok(Self { core: Core::new_static(plan, name, body)? })
     }
 
     /// Runs it until it pauses or returns.
@@ -192,7 +197,7 @@ impl<In, Out, Ret> Coroutine<In, Out, Ret> {
     #[track_caller]
     pub fn resume(&mut self, value: In) -> State<Out, Ret> {
         if self.core.has_ended() {
-            resumed_after_end(self.status());
+            self.core.resumed_after_end();
         }
         self.core.resume(value)
     }
@@ -232,8 +237,8 @@ impl<In, Out, Ret> Coroutine<In, Out, Ret> {
     }
 
     /// Its name, as given to [`Builder::name`]; `None` once it has ended.
-    pub fn name(&self) -> Option<String> {
-        self.core.context().and_then(context::Context::name)
+    pub fn name(&self) -> Option<&str> {
+        self.core.name()
     }
 
     /// Bytes of stack at the deepest so far, bookkeeping included (up to 1.5 KiB). `None` unless it
@@ -254,16 +259,6 @@ impl<In, Out, Ret> fmt::Debug for Coroutine<In, Out, Ret> {
 #[inline(never)]
 pub(crate) fn no_stack(error: &SpawnError, at: &'static Location<'static>) -> ! {
     panic!("no coroutine could be made at {at}: {error}");
-}
-
-/// A coroutine was resumed that cannot be.
-#[cold]
-#[inline(never)]
-#[track_caller]
-fn resumed_after_end(status: Status) -> ! {
-    panic!(
-        "resumed a coroutine that has ended ({status:?}): ask `status()` first, or use `try_resume`"
-    );
 }
 
 /// How to make a coroutine: name, stack size, guard size, measuring.
@@ -346,7 +341,8 @@ impl Builder {
         Out: 'static,
         Ret: 'static,
     {
-        Coroutine::from_plan(self.plan(Location::caller(), Lender::Nobody, false)?, body)
+        let (plan, name) = self.plan(Location::caller(), Lender::Nobody, false)?;
+        Coroutine::from_plan(plan, name, body)
     }
 
     /// What was asked for, checked.
@@ -355,12 +351,12 @@ impl Builder {
         spawned_at: &'static Location<'static>,
         lender: Lender,
         generator: bool,
-    ) -> Result<Plan, SpawnError> {
+    ) -> Result<(Plan, Name), SpawnError> {
         let mut request = match (self.stack_size, self.guard_size) {
             (None, None) => Request::DEFAULT,
             (size, guard) => Request::sized(size.unwrap_or(Request::DEFAULT_FRAMES), guard)?,
         };
         request.measure = self.measure;
-        Ok(Plan { request, name: self.name, spawned_at, lender, generator })
+        Ok((Plan { request, spawned_at, lender, generator }, self.name))
     }
 }

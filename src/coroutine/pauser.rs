@@ -14,8 +14,8 @@ use std::ptr;
 use std::thread;
 
 use super::cancel::{self, LONG_PATIENCE};
-use super::context::{Context, Order, check_pause, stack_pointer};
-use super::core::{Yielder, context_above};
+use super::context::{Context, Order, chain, check_pause, stack_pointer};
+use super::core::{Types, Yielder, context_above};
 use super::parcel::{Word, pack, unpack};
 use crate::report;
 
@@ -43,7 +43,7 @@ pub struct Pauser<In, Out> {
     /// corosensei's end: the parent link on the coroutine's own stack.
     yielder: Yielder,
     /// Values go out and come in; and it stays on its thread.
-    types: PhantomData<(fn(Out) -> In, *mut ())>,
+    types: PhantomData<Types<Out, In, ()>>,
 }
 
 /// A pause that did not happen: the coroutine is to end, and cannot be unwound from here.
@@ -118,10 +118,7 @@ impl<In, Out> Pauser<In, Out> {
         if context.order() == Order::Close {
             return Err(NotPaused);
         }
-        // Unwinding that was under way when it was resumed is not its own, unless it has been
-        // cancelled: then the payload that is on its way may be ours.
-        let own_unwinding = !context.resumed_panicking.get() || context.raised.get() > 0;
-        if thread::panicking() && own_unwinding {
+        if context.unwinds() {
             return Err(NotPaused);
         }
         if context.order() == Order::Cancel {
@@ -130,6 +127,9 @@ impl<In, Out> Pauser<In, Out> {
         // `check_pause` found the coroutine among those that run, with nothing open between.
         let mut out = ManuallyDrop::new(out);
         self.yielder.suspend(pack(&mut out));
+        for inner in chain().take_while(|here| !ptr::eq(*here, context)) {
+            inner.entered_with(context);
+        }
         if context.order() == Order::None {
             // SAFETY: a resume fills the inbox unless it gives an order first.
             return Ok(unsafe { unpack(context.inbox.get()) });
@@ -158,16 +158,16 @@ impl<In, Out> Pauser<In, Out> {
                  a destructor that may run then must not pause"
             ));
         }
-        let refused = context.raised.get() + 1;
-        context.raised.set(refused);
-        if refused > LONG_PATIENCE {
+        let refused = context.refused.get().saturating_add(1);
+        context.refused.set(refused);
+        if refused > LONG_PATIENCE && context.order() != Order::None {
             if thread::panicking() {
                 report::abort(format!(
                     "{context} is to end and has paused {LONG_PATIENCE} times in a destructor, \
                      last at {at}"
                 ));
             }
-            cancel::give_up(context, at);
+            cancel::give_up(context, at, LONG_PATIENCE);
         }
         // SAFETY: the pauses of a generator take `()`, which has no bytes: `Plan::generator` is set for
         // nothing else.

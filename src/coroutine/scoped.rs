@@ -14,9 +14,9 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::thread;
 
 use super::cancel;
-use super::context::{Lender, current};
-use super::core::{Core, Plan};
-use super::{Builder, Coroutine, Pauser, State, Status, no_stack, resumed_after_end};
+use super::context::{Context, Lender, current};
+use super::core::{Core, Plan, Types};
+use super::{Builder, Coroutine, Pauser, State, Status, no_stack};
 use crate::erase::AbortBomb;
 use crate::report::{self, ReportKind};
 use crate::stacks::SpawnError;
@@ -31,7 +31,7 @@ pub struct Scoped<In, Out, Ret, F> {
     /// Where the user wrote it.
     spawned_at: &'static Location<'static>,
     /// Its types, and that it stays on this thread.
-    types: PhantomData<(fn(In) -> (Out, Ret), *mut ())>,
+    types: PhantomData<Types<In, Out, Ret>>,
 }
 
 /// A coroutine that borrows, inside [`Scoped::enter`]. It ends when the callback is left.
@@ -63,6 +63,7 @@ where
     /// could not wait. A panic of the callback, or of the coroutine's clean-up, goes on after the
     /// coroutine has ended. If the coroutine swallows its cancellation (see [`Coroutine`]) and
     /// borrows from a frame outside every coroutine, the process aborts.
+    #[track_caller]
     pub fn enter<R>(self, callback: impl for<'x> FnOnce(&mut Entered<'x, In, Out, Ret>) -> R) -> R {
         let spawned_at = self.spawned_at;
         match self.try_enter(callback) {
@@ -78,6 +79,7 @@ where
     ///
     /// # Panics
     /// As for [`enter`](Self::enter), but for the stack.
+    #[track_caller]
     pub fn try_enter<R>(
         self,
         callback: impl for<'x> FnOnce(&mut Entered<'x, In, Out, Ret>) -> R,
@@ -97,6 +99,7 @@ impl Lender {
 ///
 /// What the callback gets cannot be kept, since it holds for every `'x`, and cannot be swapped with
 /// another, since no two have the same.
+#[track_caller]
 pub(crate) fn enter<In, Out, Ret, R>(
     builder: Builder,
     spawned_at: &'static Location<'static>,
@@ -104,12 +107,12 @@ pub(crate) fn enter<In, Out, Ret, R>(
     body: impl FnOnce(&Pauser<In, Out>, In) -> Ret,
     callback: impl for<'x> FnOnce(Entered<'x, In, Out, Ret>) -> R,
 ) -> Result<R, SpawnError> {
-    let plan = builder.plan(spawned_at, Lender::here(), generator)?;
+    let (plan, name) = builder.plan(spawned_at, Lender::here(), generator)?;
     refuse_while_unwinding(&plan);
     // SAFETY: what the coroutine refers to outlives this frame, because the arguments do; and this
     // frame is not left before the coroutine has ended: every way out is below, and the bomb stands
     // on any other.
-    let mut core = unsafe { Core::new(plan, body)? };
+    let mut core = unsafe { Core::new(plan, name, body)? };
     let bomb = AbortBomb::arm("a scoped coroutine");
     let result = catch_unwind(AssertUnwindSafe(|| {
         callback(Entered { core: &mut core, brand: PhantomData })
@@ -151,9 +154,9 @@ pub(crate) fn enter<In, Out, Ret, R>(
 
 /// Panics if the frame could not wait for the coroutine's end. In a destructor that is an abort, so
 /// the message goes out first.
+#[track_caller]
 fn refuse_while_unwinding(plan: &Plan) {
-    let unwinding = thread::panicking()
-        && current().is_none_or(|here| !here.resumed_panicking.get() || here.raised.get() > 0);
+    let unwinding = current().map_or_else(thread::panicking, Context::unwinds);
     if unwinding {
         let message = format!(
             "a scoped coroutine (made at {}) was entered while a panic or cancellation unwinds",
@@ -223,7 +226,7 @@ impl<In, Out, Ret> Entered<'_, In, Out, Ret> {
     #[track_caller]
     pub fn resume(&mut self, value: In) -> State<Out, Ret> {
         if self.core.has_ended() {
-            resumed_after_end(self.status());
+            self.core.resumed_after_end();
         }
         self.core.resume(value)
     }

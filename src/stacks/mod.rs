@@ -82,9 +82,9 @@ pub(crate) struct Slot {
 /// nothing but the address that faulted.
 pub(crate) struct Tag {
     /// Where the coroutine was made.
-    pub(crate) spawned_at: Cell<Option<&'static Location<'static>>>,
+    pub(crate) spawned_at: Option<&'static Location<'static>>,
     /// Its name, if it has one.
-    pub(crate) name: Cell<Option<Cow<'static, str>>>,
+    pub(crate) name: Option<Cow<'static, str>>,
     /// The coroutine's own record, for whoever has an address on this stack.
     pub(crate) record: Cell<*const ()>,
     /// Bytes of guard; 0 while nobody lives here.
@@ -165,7 +165,7 @@ const MEASURABLE: bool = cfg!(unix) && !cfg!(feature = "sanitizer");
 /// Takes a stack. Its frames hold whatever was there before.
 #[inline(always)]
 pub(crate) fn acquire(
-    request: &Request,
+    request: Request,
     spawned_at: &'static Location<'static>,
     name: Option<Cow<'static, str>>,
 ) -> Result<Slot, SpawnError> {
@@ -176,13 +176,13 @@ pub(crate) fn acquire(
     let mut guard = slab::standard_guard();
     let mut measured = false;
     if request.measure | (request.wide_guard != 0) | usage::measuring_all() {
-        (guard, measured) = prepare(slot, request)?;
+        (guard, measured) = prepare(slot, &request)?;
     }
     // SAFETY: the slot is ours and its top is mapped memory; nothing there needs dropping.
     unsafe {
         slot.tag_address().write(Tag {
-            spawned_at: Cell::new(Some(spawned_at)),
-            name: Cell::new(name),
+            spawned_at: Some(spawned_at),
+            name,
             record: Cell::new(ptr::null()),
             guard: Cell::new(guard),
             measured: Cell::new(measured),
@@ -219,9 +219,9 @@ fn prepare(slot: Slot, request: &Request) -> Result<(usize, bool), SpawnError> {
 /// The slot was acquired, is not released yet, holds no live frame, and nobody refers to it.
 #[inline(always)]
 pub(crate) unsafe fn release(slot: Slot) -> Option<usize> {
-    // SAFETY: the caller's promise.
-    let tag = unsafe { slot.tag() };
-    drop(tag.name.take());
+    // SAFETY: the caller's promise: nobody else refers to the tag.
+    let tag = unsafe { &mut *slot.tag_address() };
+    tag.name = None;
     let guard = tag.guard.replace(0);
     if tag.measured.get() | (guard != slab::standard_guard()) {
         // SAFETY: the caller's promise.
@@ -258,7 +258,7 @@ unsafe fn restore(slot: Slot, guard: usize) -> Result<Option<usize>, ()> {
     if tag.measured.get() {
         // SAFETY: the slot was zeroed from above its guard upwards when it was acquired.
         let depth = unsafe { used_above(slot, guard) };
-        if let Some(site) = tag.spawned_at.get() {
+        if let Some(site) = tag.spawned_at {
             usage::record(site, slot.frames(guard), depth);
         }
         used = Some(depth);

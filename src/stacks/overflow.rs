@@ -164,18 +164,17 @@ fn report(slot: Slot, guard: usize) -> ! {
     // faulted, so nobody changes the tag.
     let tag = unsafe { slot.tag() };
     line.text("\nsegno: a coroutine has overflowed its stack and the process ends\n");
-    // SAFETY: as above; the cell is only read.
-    if let Some(name) = unsafe { &*tag.name.as_ptr() } {
+    if let Some(name) = &tag.name {
         line.text("  name: ").text(name).text("\n");
     }
-    if let Some(site) = tag.spawned_at.get() {
+    if let Some(site) = tag.spawned_at {
         line.text("  made at: ").text(site.file()).text(":").number(site.line() as usize);
         line.text(":").number(site.column() as usize).text("\n");
     }
     let frames = slot.frames(guard);
     line.text("  stack: ").number(frames).text(" bytes of frames\n");
     let larger = super::slot_len(slot.class) * 4 - guard;
-    line.text("  help: give it a larger one with `stack_size(").number(larger);
+    line.text("  help: give it a larger one with `stack_size(").number(larger / 1024).text(" * 1024");
     line.text(")`, or run the deep part in `stack::grow`;\n");
     line.text("        `stack::measure_all(true)` and `stack::usage()` tell what it needs\n");
     // SAFETY: writes initialised bytes to stderr.
