@@ -551,12 +551,14 @@ fn one_dropped_by_an_unwinding_frame_that_will_not_end_is_given_up() {
         let mut co = swallows("stubborn", u32::MAX);
         co.resume(());
         given_up(1, &["stubborn"], || while_unwinding(|| drop(co)));
-        let mut items = Builder::new().name("items").generator(|out: &Outlet<u32>| {
-            loop {
-                let _ = catch_unwind(AssertUnwindSafe(|| out.pause(1)));
-            }
-        })
-        .unwrap();
+        let mut items = Builder::new()
+            .name("items")
+            .generator(|out: &Outlet<u32>| {
+                loop {
+                    let _ = catch_unwind(AssertUnwindSafe(|| out.pause(1)));
+                }
+            })
+            .unwrap();
         assert_eq!(items.next(), Some(1));
         given_up(1, &["items"], || while_unwinding(|| drop(items)));
     });
@@ -568,11 +570,12 @@ fn a_generator_that_pauses_for_ever_in_a_destructor_aborts_by_name() {
     const TEST: &str = "a_generator_that_pauses_for_ever_in_a_destructor_aborts_by_name";
     let output = child(TEST, || {
         let endless = Builder::new().name("endless");
-        let mut items = endless.generator(|out: &Outlet<u32>| {
-            let _endless = OnDrop(|| out.pause_all(0..));
-            out.pause(1);
-        })
-        .unwrap();
+        let mut items = endless
+            .generator(|out: &Outlet<u32>| {
+                let _endless = OnDrop(|| out.pause_all(0..));
+                out.pause(1);
+            })
+            .unwrap();
         items.next();
         drop(items);
     });

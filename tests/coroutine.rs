@@ -163,7 +163,8 @@ fn any_kind_of_function_can_be_a_body() {
         co.pause(x)
     }
     let pointer: fn(&Pauser<u8, u8>, u8) -> u8 = plain;
-    let boxed: Box<dyn FnOnce(&Pauser<u8, u8>, u8) -> u8> = Box::new(plain);
+    type Body = dyn FnOnce(&Pauser<u8, u8>, u8) -> u8;
+    let boxed: Box<Body> = Box::new(plain);
     for mut co in [Coroutine::new(plain), Coroutine::new(pointer), Coroutine::new(boxed)] {
         assert_eq!(co.resume(1), State::Paused(1));
         assert_eq!(co.resume(2), State::Complete(2));
@@ -256,10 +257,10 @@ fn a_name_lasts_until_the_end() {
     let body = |co: &Pauser<(), ()>, ()| co.pause(());
     assert_eq!(Coroutine::new(body).name(), None);
     let mut co = Builder::new().name(format!("voice {}", 2)).build(body).unwrap();
-    assert_eq!(co.name().as_deref(), Some("voice 2"));
+    assert_eq!(co.name(), Some("voice 2"));
     co.resume(());
-    assert_eq!(co.name().as_deref(), Some("voice 2"));
-    assert_eq!(co.name().as_deref(), Some("voice 2"));
+    assert_eq!(co.name(), Some("voice 2"));
+    assert_eq!(co.name(), Some("voice 2"));
     co.resume(());
     assert_eq!(co.name(), None);
 }

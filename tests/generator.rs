@@ -401,11 +401,9 @@ fn a_generator_and_its_consumer_may_be_in_different_coroutines_each_time() {
 #[test]
 fn a_name_and_sizes_may_be_given() {
     without_loss(|| {
+        let small = Builder::new().name("walk").stack_size(48 << 10);
         let line = line!() + 1;
-        let mut items = Generator::with(Builder::new().name("walk").stack_size(48 << 10), |out| {
-            out.pause_all(0..3);
-        })
-        .unwrap();
+        let mut items = small.generator(|out| out.pause_all(0..3)).unwrap();
         let place = format!("{}:{line}", file!());
         for text in [format!("{items:?}"), {
             items.next();
@@ -414,12 +412,14 @@ fn a_name_and_sizes_may_be_given() {
             assert!(text.contains("walk") && text.contains(&place), "{text}");
         }
         assert_eq!(items.count(), 2);
-        let error = Generator::<()>::with(Builder::new().stack_size(0), |_| ());
+        let error = Builder::new().stack_size(0).generator(|_: &Outlet<()>| ());
         assert!(matches!(error, Err(SpawnError::TooSmall { asked: 0, .. })));
-        let scoped = Generator::scoped_with(Builder::new().stack_size(0), |_: &Outlet<()>| ());
+        let scoped = Builder::new().stack_size(0).scoped_generator(|_: &Outlet<()>| ());
         assert!(format!("{scoped:?}").contains("ScopedGenerator"));
         assert!(matches!(scoped.try_enter(|_| ()), Err(SpawnError::TooSmall { .. })));
-        Generator::scoped_with(Builder::new().name("scoped walk"), |_: &Outlet<()>| ())
+        Builder::new()
+            .name("scoped walk")
+            .scoped_generator(|_: &Outlet<()>| ())
             .enter(|items| assert!(format!("{items:?}").contains("scoped walk")));
     });
 }
@@ -429,7 +429,7 @@ fn ten_thousand_generators_may_be_open_at_once() {
     without_loss(|| {
         let small = Builder::new().stack_size(48 << 10);
         let mut all: Vec<_> = (0..10_000_u32)
-            .map(|i| Generator::with(small.clone(), move |out| out.pause_all(i..i + 3)).unwrap())
+            .map(|i| small.clone().generator(move |out| out.pause_all(i..i + 3)).unwrap())
             .collect();
         for round in 0..3 {
             for (i, items) in all.iter_mut().enumerate() {

@@ -615,6 +615,47 @@ fn an_inner_one_first_resumed_during_a_panic_may_not_pause_in_its_own_later() {
 }
 
 #[test]
+fn nothing_refers_to_the_frames_of_a_panic_that_is_over() {
+    const TEST: &str = "nothing_refers_to_the_frames_of_a_panic_that_is_over";
+    // An inner one is first resumed during a panic and leaves with its outer one; when it comes back
+    // the destructor from which both were resumed is long gone.
+    #[inline(never)]
+    fn overwrite_the_stack() {
+        std::hint::black_box([0xD5_u8; 200_000]);
+    }
+    let output = child(TEST, || {
+        let mut outer = Coroutine::new(|outer: &Pauser<(), u32>, ()| {
+            Coroutine::scoped(|inner: &Pauser<(), ()>, ()| {
+                outer.pause(1);
+                inner.pause(());
+            })
+            .enter(|inner| {
+                inner.resume(());
+                outer.pause(2);
+            });
+        });
+        assert_eq!(while_unwinding(|| outer.resume(())), State::Paused(1));
+        overwrite_the_stack();
+        assert_eq!(outer.resume(()), State::Paused(2));
+        overwrite_the_stack();
+        // Asks whether a panic is its own, which it is: no item may come out of the destructor.
+        let mut items = Generator::new(|out: &Outlet<u32>| {
+            out.pause(3);
+            let _refused = OnDrop(|| out.pause(666));
+            resume_unwind(Box::new("its own"));
+        });
+        assert_eq!(items.next(), Some(3));
+        assert_eq!(panic_text(|| items.next()), "its own");
+        // The same while another panic is under way.
+        let mut sum = Generator::new(|out: &Outlet<u32>| out.pause_all(0..5));
+        sum.next();
+        assert_eq!(while_unwinding(|| sum.sum::<u32>()), 10);
+        assert_eq!(outer.resume(()), State::Complete(()));
+    });
+    assert_exited(&output, 0);
+}
+
+#[test]
 fn a_generator_whose_destructor_was_refused_a_pause_still_works_in_a_later_panic() {
     without_loss(|| {
         // It caught its own panic, during which a destructor paused in vain. That is over.

@@ -20,6 +20,7 @@ use std::any::Any;
 use std::panic::{Location, resume_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 use super::context::{Context, Lender, chain, retire_to};
 use super::parcel::Word;
@@ -35,10 +36,37 @@ pub(crate) const PATIENCE: u32 = 64;
 /// that run out by themselves get the time to do so.
 pub(crate) const LONG_PATIENCE: u32 = 1 << 20;
 
-/// The payload that a cancelled coroutine unwinds with.
+/// The payload that a cancelled coroutine unwinds with. It is on its way until it is dropped: whoever
+/// catches it without passing it on has swallowed it then.
 struct CancelSignal {
     /// Which cancellation.
     number: u64,
+}
+
+/// The cancellations whose signals exist, on all threads; few, and the last raised is the first
+/// dropped.
+static ON_THEIR_WAY: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+impl CancelSignal {
+    /// A signal of this cancellation.
+    fn new(number: u64) -> Self {
+        ON_THEIR_WAY.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+        Self { number }
+    }
+}
+
+impl Drop for CancelSignal {
+    fn drop(&mut self) {
+        let mut signals = ON_THEIR_WAY.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = signals.iter().rposition(|&number| number == self.number) {
+            signals.remove(at);
+        }
+    }
+}
+
+/// Whether a signal of this cancellation exists, so that it may be unwinding frames.
+pub(crate) fn is_on_its_way(number: u64) -> bool {
+    number != 0 && ON_THEIR_WAY.lock().unwrap_or_else(PoisonError::into_inner).contains(&number)
 }
 
 /// A number that no cancellation had before.
@@ -81,17 +109,18 @@ pub(crate) fn is_signal(payload: &Payload, number: u64) -> bool {
 pub(crate) fn raise(context: &Context, at: &'static Location<'static>) -> ! {
     let raised = context.raised.get() + 1;
     context.raised.set(raised);
-    if raised > PATIENCE {
+    // The first is the pause that the cancellation met; the patience is for those after it.
+    if raised > PATIENCE + 1 {
         give_up(context, at, PATIENCE);
     }
     // What runs between here and its root is unwound with it.
     for here in chain() {
-        here.unwound.set(true);
+        here.unwound_by.set(context.cancellation.get());
         if ptr::eq(here, context) {
             break;
         }
     }
-    resume_unwind(Box::new(CancelSignal { number: context.cancellation.get() }))
+    resume_unwind(Box::new(CancelSignal::new(context.cancellation.get())))
 }
 
 /// Ends what will not end: the outermost coroutine that lent frames to `stubborn`, itself if it

@@ -25,6 +25,7 @@ use std::panic::Location;
 use std::ptr;
 use std::thread;
 
+use super::cancel;
 use super::core::Yielder;
 use super::parcel::Word;
 use crate::stacks::{self, Slot};
@@ -113,8 +114,9 @@ pub(crate) struct Context {
     reach: Cell<usize>,
     /// What the last resume passed in, packed; taken by the pause that it ends.
     pub(crate) inbox: Cell<Word>,
-    /// The [`PanickingEntry`] by which control last came to its frames, if it was by one.
-    entered_by: Cell<u64>,
+    /// Whether the thread was panicking already when control came to its frames, by a resume of its
+    /// own or of one further out; false while it rests.
+    pub(crate) entered_panicking: Cell<bool>,
     /// Whether it has been resumed at all: its closure has been moved to its frames.
     pub(crate) started: Cell<bool>,
     /// Whether it is a generator: its pauses take `()` and may return without having paused.
@@ -125,8 +127,9 @@ pub(crate) struct Context {
     open_frames: Cell<u32>,
     /// How often its cancellation was raised.
     pub(crate) raised: Cell<u32>,
-    /// Whether a cancellation has been raised through its frames, its own or an outer one's.
-    pub(crate) unwound: Cell<bool>,
+    /// The last cancellation that was raised through its frames, its own or an outer one's; 0 if none
+    /// was.
+    pub(crate) unwound_by: Cell<u64>,
     /// How many of its pauses returned without having paused. Generators only.
     pub(crate) refused: Cell<u32>,
     /// The number of its cancellation; 0 before there is one.
@@ -168,13 +171,13 @@ impl Context {
             low: slot.low(),
             reach: Cell::new(slot.top() - slot.low()),
             inbox: Cell::new(Word::uninit()),
-            entered_by: Cell::new(0),
+            entered_panicking: Cell::new(false),
             started: Cell::new(false),
             generator,
             order: Cell::new(Order::None),
             open_frames: Cell::new(0),
             raised: Cell::new(0),
-            unwound: Cell::new(false),
+            unwound_by: Cell::new(0),
             refused: Cell::new(0),
             cancellation: Cell::new(0),
             slot,
@@ -239,12 +242,8 @@ impl Context {
     /// Whether a panic or a cancellation unwinds frames of this coroutine right now, as opposed to
     /// frames further out, in a destructor of which it was resumed.
     pub(crate) fn unwinds(&self) -> bool {
-        thread::panicking() && (self.unwound.get() || !PanickingEntry::is_open(self.entered_by.get()))
-    }
-
-    /// Control has come to its frames the way it came to those of `outer`, with which it had left.
-    pub(crate) fn entered_with(&self, outer: &Context) {
-        self.entered_by.set(outer.entered_by.get());
+        thread::panicking()
+            && (!self.entered_panicking.get() || cancel::is_on_its_way(self.unwound_by.get()))
     }
 
     /// What it was told.
@@ -325,53 +324,6 @@ pub(crate) fn check_pause(target: &Context, at: &'static Location<'static>) {
         if ptr::eq(here, target) {
             return;
         }
-    }
-}
-
-/// A resume in a destructor, while the thread unwinds: what it enters sees `panicking()`, and yet may
-/// pause, because the unwinding is not its own.
-///
-/// An entry is open while the frame that resumes is there. Contexts remember the entry by which
-/// control came to them last by its number; when that entry is over, so is what it explained.
-pub(crate) struct PanickingEntry {
-    /// Never 0, never used twice on a thread.
-    number: u64,
-    /// The entry around this one.
-    around: *const PanickingEntry,
-}
-
-thread_local! {
-    /// The innermost open entry of this thread, or null.
-    static INNERMOST: Cell<*const PanickingEntry> = const { Cell::new(ptr::null()) };
-    /// The number of the last entry.
-    static LAST: Cell<u64> = const { Cell::new(0) };
-}
-
-impl PanickingEntry {
-    /// Opens an entry into a coroutine that is about to be resumed, and runs `switch`.
-    pub(crate) fn through<R>(entered: &Context, switch: impl FnOnce() -> R) -> R {
-        let number = LAST.get() + 1;
-        LAST.set(number);
-        let entry = Self { number, around: INNERMOST.get() };
-        entered.entered_by.set(number);
-        INNERMOST.set(&raw const entry);
-        let result = switch();
-        INNERMOST.set(entry.around);
-        result
-    }
-
-    /// Whether the entry with this number is open.
-    fn is_open(number: u64) -> bool {
-        let mut next = INNERMOST.get();
-        // SAFETY: an entry lies in the frame of `through`, which takes it off the list before it
-        // ends; a frame on a stack that is paused or given up meanwhile stays where it is.
-        while let Some(entry) = unsafe { next.as_ref() } {
-            if entry.number == number {
-                return true;
-            }
-            next = entry.around;
-        }
-        false
     }
 }
 

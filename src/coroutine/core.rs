@@ -40,7 +40,7 @@ use corosensei::CoroutineResult;
 use corosensei::stack::{Stack, StackPointer};
 
 use super::cancel::{self, Payload};
-use super::context::{Body, Context, Lender, Order, PanickingEntry, stack_pointer};
+use super::context::{Body, Context, Lender, Order, stack_pointer};
 use super::parcel::{Word, pack, unpack};
 use super::pauser::Pauser;
 use super::{State, Status};
@@ -378,10 +378,11 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     /// As for [`switch`](Self::switch).
     #[cold]
     unsafe fn switch_panicking(&mut self) -> Switched<Ret> {
-        let context: *const Context = self.record();
-        // SAFETY: the record is there until `finish`, which comes later; the rest is the caller's
-        // promise.
-        unsafe { PanickingEntry::through(&*context, || self.switch()) }
+        self.record().entered_panicking.set(true);
+        // SAFETY: the caller's promise.
+        let switched = unsafe { self.switch() };
+        self.record().entered_panicking.set(false);
+        switched
     }
 
     /// Switches to its stack and back. The record is there afterwards, whatever happened.

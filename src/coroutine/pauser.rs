@@ -126,9 +126,11 @@ impl<In, Out> Pauser<In, Out> {
         }
         // `check_pause` found the coroutine among those that run, with nothing open between.
         let mut out = ManuallyDrop::new(out);
+        context.entered_panicking.set(false);
         self.yielder.suspend(pack(&mut out));
+        // Those that it left with come back with it, by the same resume.
         for inner in chain().take_while(|here| !ptr::eq(*here, context)) {
-            inner.entered_with(context);
+            inner.entered_panicking.set(context.entered_panicking.get());
         }
         if context.order() == Order::None {
             // SAFETY: a resume fills the inbox unless it gives an order first.

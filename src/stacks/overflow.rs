@@ -165,7 +165,9 @@ fn report(slot: Slot, guard: usize) -> ! {
     let tag = unsafe { slot.tag() };
     line.text("\nsegno: a coroutine has overflowed its stack and the process ends\n");
     if let Some(name) = &tag.name {
-        line.text("  name: ").text(name).text("\n");
+        // A long one leaves room for the rest.
+        let end = name.char_indices().map(|(at, _)| at).find(|&at| at > 200).unwrap_or(name.len());
+        line.text("  name: ").text(&name[..end]).text("\n");
     }
     if let Some(site) = tag.spawned_at {
         line.text("  made at: ").text(site.file()).text(":").number(site.line() as usize);
