@@ -24,7 +24,10 @@ use support::{
 };
 
 /// A pauser brought out of its coroutine: what `scoped-tls` and the like allow to safe code.
-struct Smuggled<In, Out>(Rc<Cell<Option<NonNull<Pauser<In, Out>>>>>);
+struct Smuggled<In, Out>(Rc<Cell<Place<In, Out>>>);
+
+/// Where a pauser is, once it is out.
+type Place<In, Out> = Option<NonNull<Pauser<In, Out>>>;
 
 impl<In, Out> Clone for Smuggled<In, Out> {
     fn clone(&self) -> Self {
@@ -343,7 +346,6 @@ fn entered_ones_can_be_forgotten_inside_the_callback() {
         });
         assert_eq!(tally.gone(), ["here"]);
         Generator::scoped(|out: &Outlet<u8>| body(out, ())).enter(|items| {
-            std::mem::forget(items.by_ref().peekable());
             assert_eq!(items.next(), Some(1));
             std::mem::forget(Box::new(items));
         });
@@ -865,7 +867,7 @@ fn pausing_through_c_frames_works() {
     }
     type Compare = unsafe extern "C" fn(*const u32, *const u32) -> i32;
     thread_local! {
-        static SORTING: Cell<Option<NonNull<Pauser<bool, (u32, u32)>>>> = const { Cell::new(None) };
+        static SORTING: Cell<Place<bool, (u32, u32)>> = const { Cell::new(None) };
     }
     unsafe extern "C" fn compare(a: *const u32, b: *const u32) -> i32 {
         // SAFETY: the pauser's coroutine runs and waits in `qsort`, which passes valid elements.

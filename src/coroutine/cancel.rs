@@ -17,7 +17,7 @@
 #![allow(unsafe_code, reason = "leaves a stack for good")]
 
 use std::any::Any;
-use std::panic::{Location, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -159,6 +159,14 @@ pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>, patien
     // ever, so nothing that anybody borrowed from them goes away. Nobody unpacks the word.
     unsafe { &*top.yielder.get() }.suspend(Word::uninit());
     report::abort(format!("{top} was resumed after it had been given up"));
+}
+
+/// Drops a payload that nobody wants. Its destructor is the user's and may panic in its turn; what comes
+/// out of that is let go without its destructor.
+pub(crate) fn discard(payload: Payload) {
+    if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(next);
+    }
 }
 
 /// What a panic said, for reports.

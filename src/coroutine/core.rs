@@ -31,7 +31,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hint::assert_unchecked;
 use std::marker::PhantomData;
-use std::mem::{self, ManuallyDrop};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 use std::thread;
@@ -521,8 +521,7 @@ fn end_dropped(ended: Result<(), Payload>) {
     let Err(payload) = ended else { return };
     if thread::panicking() {
         let message = cancel::message(&payload).to_owned();
-        // Its destructor may be anything: without it there is no third panic.
-        mem::forget(payload);
+        cancel::discard(payload);
         report::tell(
             ReportKind::LostPanic,
             format!("a coroutine that was dropped during a panic ended with another: {message}"),

@@ -146,7 +146,7 @@ pub(crate) fn enter<In, Out, Ret, R>(
                     ),
                 );
             }
-            std::mem::forget(second);
+            cancel::discard(second);
             resume_unwind(payload)
         }
     }

@@ -24,7 +24,7 @@ pub(crate) fn compile(source: &Path) -> Command {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut command = Command::new(rustc);
     command
-        .args(["--edition", "2024", "--crate-type", "bin", "--error-format", "json"])
+        .args(["--edition", "2024", "--crate-type", "bin"])
         .args(["--cap-lints", "allow"])
         .arg("-L")
         .arg(format!("dependency={}", deps.display()))

@@ -1,0 +1,8 @@
+//~ E0451
+//! A pauser is made by nobody but the library.
+
+use segno::Pauser;
+
+fn main() {
+    let _: Pauser<(), ()> = Pauser { yielder: todo!(), types: todo!() }; //~
+}
