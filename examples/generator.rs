@@ -63,7 +63,10 @@ pub(crate) fn walk(dir: &Path) -> Result<Generator<Item>, String> {
     // Asked here as well, so that a wrong path is an error before there is a walk.
     fs::read_dir(dir).map_err(|error| format!("`{}`: {error}", dir.display()))?;
     let dir = dir.to_owned();
-    Builder::new().name("walk").stack_size(STACK).generator(move |out| visit(&dir, 0, out))
+    Builder::new()
+        .name("walk")
+        .stack_size(STACK)
+        .generator(move |out| visit(&dir, 0, out))
         .map_err(|error| error.to_string())
 }
 

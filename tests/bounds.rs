@@ -3,9 +3,9 @@
 //!
 //! Each file in `tests/bounds` is compiled against the library. Its first line says with which kinds
 //! of errors that has to fail, all of them and no others: codes, or the texts of errors that have
-//! none. The lines that are to be refused, and no others, end in `//~`. Files that say `ok` have to
-//! compile; they show that the others fail for the reason given, and not because of how they are
-//! compiled.
+//! none. The lines that are to be refused, and no others, end in `//~`, or are followed by a line with
+//! nothing else. Files that say `ok` have to compile; they show that the others fail for the reason
+//! given, and not because of how they are compiled.
 
 #[path = "bounds/library.rs"]
 mod library;
@@ -38,7 +38,7 @@ fn cases() -> Vec<Case> {
             let kinds = text.lines().next()?.strip_prefix("//~ ")?;
             let kinds = kinds.split(", ").filter(|&kind| kind != "ok").map(str::to_owned);
             let marked = (1..).zip(text.lines()).filter(|(_, line)| line.ends_with("//~"));
-            let lines = marked.map(|(number, _)| number);
+            let lines = marked.map(|(number, line)| number - usize::from(line.trim() == "//~"));
             Some(Case { expected: (kinds.collect(), lines.collect()), path })
         })
         .collect();

@@ -334,82 +334,86 @@ fn given_up<R>(stacks: usize, names: &[&str], end: impl FnOnce() -> R) -> R {
 
 #[test]
 fn one_that_will_not_end_is_given_up_reported_and_counted() {
-    let _alone = alone();
-    let before = live();
-    for by_drop in [false, true] {
-        let mut co = swallows("stubborn", u32::MAX);
-        co.resume(());
-        given_up(1, &["stubborn"], || {
-            if by_drop {
-                drop(co);
-            } else {
-                co.cancel();
-                assert_eq!(co.status(), Status::Cancelled);
-                assert_eq!(co.try_resume(()), Err(()));
-                assert_eq!(co.name(), None);
-                co.cancel();
-            }
-        });
-    }
-    assert_eq!(live(), before);
+    alone(|| {
+        let before = live();
+        for by_drop in [false, true] {
+            let mut co = swallows("stubborn", u32::MAX);
+            co.resume(());
+            given_up(1, &["stubborn"], || {
+                if by_drop {
+                    drop(co);
+                } else {
+                    co.cancel();
+                    assert_eq!(co.status(), Status::Cancelled);
+                    assert_eq!(co.try_resume(()), Err(()));
+                    assert_eq!(co.name(), None);
+                    co.cancel();
+                }
+            });
+        }
+        assert_eq!(live(), before);
+    });
 }
 
 #[test]
 fn what_lies_on_the_stack_of_one_given_up_stays() {
-    let _alone = alone();
-    let tally = Tally::default();
-    let place = Rc::new(Cell::new(std::ptr::null::<[u64; 32]>()));
-    let (counter, out) = (tally.clone(), place.clone());
-    let mut co = Coroutine::new(move |co: &Pauser<(), ()>, ()| {
-        let _here = counter.witness("never dropped");
-        let local = black_box([0xD5_u64; 32]);
-        out.set(&raw const local);
-        swallow_for_ever(co);
-    });
-    co.resume(());
-    given_up(1, &[], || drop(co));
-    // Whatever would use the stack again does so now.
-    stack::trim();
-    let mut others: Vec<_> = (0..200)
-        .map(|_| {
-            Coroutine::new(|co: &Pauser<(), ()>, ()| {
-                black_box([0_u8; 20_000]);
-                co.pause(());
+    alone(|| {
+        let tally = Tally::default();
+        let place = Rc::new(Cell::new(std::ptr::null::<[u64; 32]>()));
+        let (counter, out) = (tally.clone(), place.clone());
+        let mut co = Coroutine::new(move |co: &Pauser<(), ()>, ()| {
+            let _here = counter.witness("never dropped");
+            let local = black_box([0xD5_u64; 32]);
+            out.set(&raw const local);
+            swallow_for_ever(co);
+        });
+        co.resume(());
+        given_up(1, &[], || drop(co));
+        // Whatever would use the stack again does so now.
+        stack::trim();
+        let mut others: Vec<_> = (0..200)
+            .map(|_| {
+                Coroutine::new(|co: &Pauser<(), ()>, ()| {
+                    black_box([0_u8; 20_000]);
+                    co.pause(());
+                })
             })
-        })
-        .collect();
-    others.iter_mut().for_each(|co| _ = co.resume(()));
-    drop(others);
-    stack::trim();
-    // SAFETY: the promise under test: the frame is never unwound, reused or unmapped.
-    assert_eq!(unsafe { place.get().read_volatile() }, [0xD5; 32]);
-    assert_eq!(tally.alive(), 1);
+            .collect();
+        others.iter_mut().for_each(|co| _ = co.resume(()));
+        drop(others);
+        stack::trim();
+        // SAFETY: the promise under test: the frame is never unwound, reused or unmapped.
+        assert_eq!(unsafe { place.get().read_volatile() }, [0xD5; 32]);
+        assert_eq!(tally.alive(), 1);
+    });
 }
 
 #[test]
 fn a_generator_that_will_not_end_is_given_up() {
-    let _alone = alone();
-    let mut items = Generator::new(|out: &Outlet<u32>| {
-        loop {
-            let _ = catch_unwind(AssertUnwindSafe(|| out.pause(1)));
-        }
+    alone(|| {
+        let mut items = Generator::new(|out: &Outlet<u32>| {
+            loop {
+                let _ = catch_unwind(AssertUnwindSafe(|| out.pause(1)));
+            }
+        });
+        assert_eq!(items.next(), Some(1));
+        given_up(1, &[], || drop(items));
     });
-    assert_eq!(items.next(), Some(1));
-    given_up(1, &[], || drop(items));
 }
 
 #[test]
 fn a_static_one_inside_is_given_up_alone() {
-    let _alone = alone();
-    let mut outer = Coroutine::new(|co: &Pauser<(), ()>, ()| {
-        let mut inner = swallows("inner", u32::MAX);
-        inner.resume(());
-        given_up(1, &["inner"], || drop(inner));
-        co.pause(());
-        7
+    alone(|| {
+        let mut outer = Coroutine::new(|co: &Pauser<(), ()>, ()| {
+            let mut inner = swallows("inner", u32::MAX);
+            inner.resume(());
+            given_up(1, &["inner"], || drop(inner));
+            co.pause(());
+            7
+        });
+        assert_eq!(outer.resume(()), State::Paused(()));
+        assert_eq!(outer.resume(()), State::Complete(7));
     });
-    assert_eq!(outer.resume(()), State::Paused(()));
-    assert_eq!(outer.resume(()), State::Complete(7));
 }
 
 /// A `'static` coroutine that enters a scoped one which will not end, leaves it and pauses.
@@ -431,76 +435,79 @@ fn lends_to_a_stubborn_one(tally: &Tally) -> Coroutine<(), (), ()> {
 
 #[test]
 fn a_scoped_one_that_will_not_end_takes_its_lender_with_it() {
-    let _alone = alone();
-    let (tally, before) = (Tally::default(), live());
-    let mut co = lends_to_a_stubborn_one(&tally);
-    co.resume(());
-    // Left by its own doing, in a resume: whoever waits for it is told.
-    let text = given_up(2, &["borrower", "lender"], || panic_text(|| co.resume(())));
-    assert!(text.contains("lender") && text.contains("given up"), "{text}");
-    assert_eq!(co.status(), Status::Cancelled);
-    drop(co);
-    // Left because the lender is to end itself.
-    for cancels in [false, true] {
+    alone(|| {
+        let (tally, before) = (Tally::default(), live());
         let mut co = lends_to_a_stubborn_one(&tally);
         co.resume(());
-        given_up(2, &["borrower", "lender"], || if cancels { co.cancel() } else { drop(co) });
-    }
-    assert_eq!((tally.alive(), live()), (3, before));
+        // Left by its own doing, in a resume: whoever waits for it is told.
+        let text = given_up(2, &["borrower", "lender"], || panic_text(|| co.resume(())));
+        assert!(text.contains("lender") && text.contains("given up"), "{text}");
+        assert_eq!(co.status(), Status::Cancelled);
+        drop(co);
+        // Left because the lender is to end itself.
+        for cancels in [false, true] {
+            let mut co = lends_to_a_stubborn_one(&tally);
+            co.resume(());
+            given_up(2, &["borrower", "lender"], || if cancels { co.cancel() } else { drop(co) });
+        }
+        assert_eq!((tally.alive(), live()), (3, before));
+    });
 }
 
 #[test]
 fn the_topmost_lender_and_all_between_are_given_up() {
-    let _alone = alone();
-    let before = live();
-    let mut bystander = Coroutine::new(|co: &Pauser<(), ()>, ()| {
-        // What runs the topmost lender lends nothing and goes on.
-        let mut top = Builder::new()
-            .name("top")
-            .build(|_: &Pauser<(), ()>, ()| {
-                Coroutine::scoped(|_: &Pauser<(), ()>, ()| {
-                    stack::grow(64 << 10, || {
-                        Builder::new()
-                            .name("stubborn")
-                            .scoped(|co: &Pauser<(), ()>, ()| swallow_for_ever(co))
-                            .enter(|co| _ = co.resume(()));
-                    });
+    alone(|| {
+        let before = live();
+        let mut bystander = Coroutine::new(|co: &Pauser<(), ()>, ()| {
+            // What runs the topmost lender lends nothing and goes on.
+            let mut top = Builder::new()
+                .name("top")
+                .build(|_: &Pauser<(), ()>, ()| {
+                    Coroutine::scoped(|_: &Pauser<(), ()>, ()| {
+                        stack::grow(64 << 10, || {
+                            Builder::new()
+                                .name("stubborn")
+                                .scoped(|co: &Pauser<(), ()>, ()| swallow_for_ever(co))
+                                .enter(|co| _ = co.resume(()));
+                        });
+                    })
+                    .enter(|co| _ = co.resume(()));
                 })
-                .enter(|co| _ = co.resume(()));
-            })
-            .unwrap();
-        let text = given_up(4, &["stubborn", "top"], || panic_text(|| top.resume(())));
-        assert!(text.contains("top"), "{text}");
-        co.pause(());
-        9
+                .unwrap();
+            let text = given_up(4, &["stubborn", "top"], || panic_text(|| top.resume(())));
+            assert!(text.contains("top"), "{text}");
+            co.pause(());
+            9
+        });
+        assert_eq!(bystander.resume(()), State::Paused(()));
+        assert_eq!(bystander.resume(()), State::Complete(9));
+        assert_eq!(live(), before);
     });
-    assert_eq!(bystander.resume(()), State::Paused(()));
-    assert_eq!(bystander.resume(()), State::Complete(9));
-    assert_eq!(live(), before);
 }
 
 #[test]
 fn threads_may_go_on_using_what_one_given_up_has_lent() {
-    let _alone = alone();
-    let (go, wait) = mpsc::channel::<()>();
-    let (answer, answered) = mpsc::channel();
-    let mut co = Coroutine::new(move |_: &Pauser<(), ()>, ()| {
-        let words = ["al".to_owned(), "coda".to_owned()];
-        thread::scope(|scope| {
-            let words = &words;
-            scope.spawn(move || {
-                wait.recv().unwrap();
-                answer.send(words.concat()).unwrap();
+    alone(|| {
+        let (go, wait) = mpsc::channel::<()>();
+        let (answer, answered) = mpsc::channel();
+        let mut co = Coroutine::new(move |_: &Pauser<(), ()>, ()| {
+            let words = ["al".to_owned(), "coda".to_owned()];
+            thread::scope(|scope| {
+                let words = &words;
+                scope.spawn(move || {
+                    wait.recv().unwrap();
+                    answer.send(words.concat()).unwrap();
+                });
+                Coroutine::scoped(|co: &Pauser<(), ()>, ()| swallow_for_ever(co))
+                    .enter(|co| _ = co.resume(()));
             });
-            Coroutine::scoped(|co: &Pauser<(), ()>, ()| swallow_for_ever(co))
-                .enter(|co| _ = co.resume(()));
         });
+        given_up(2, &[], || panic_of(|| co.resume(())));
+        stack::trim();
+        (0..20).for_each(|_| meddle());
+        go.send(()).unwrap();
+        assert_eq!(answered.recv().unwrap(), "alcoda");
     });
-    given_up(2, &[], || panic_of(|| co.resume(())));
-    stack::trim();
-    (0..20).for_each(|_| meddle());
-    go.send(()).unwrap();
-    assert_eq!(answered.recv().unwrap(), "alcoda");
 }
 
 #[test]
@@ -619,8 +626,8 @@ enum Ending {
 
 /// Runs a scenario with its k-th pause ended, for all k and all ways to end it, and checks that
 /// every destructor has run and every stack is back. Returns how many pauses there are.
-fn cancel_at_every_pause(scenario: impl Fn(&Tally) -> Coroutine<(), (), ()>) -> usize {
-    without_loss(|| {
+fn cancel_at_every_pause(scenario: impl Fn(&Tally) -> Coroutine<(), (), ()> + Send) -> usize {
+    without_loss(move || {
         let tally = Tally::default();
         let mut whole = scenario(&tally);
         let mut pauses = 0;

@@ -50,69 +50,78 @@ struct Aligned(u64);
 
 #[test]
 fn values_without_size_pass_exactly() {
-    let _alone = alone();
-    pass_all(|_| ());
+    alone(|| {
+        pass_all(|_| ());
+    });
 }
 
 #[test]
 fn values_of_a_byte_pass_exactly() {
-    let _alone = alone();
-    pass_all(|i| i as u8);
+    alone(|| {
+        pass_all(|i| i as u8);
+    });
 }
 
 #[test]
 fn values_of_a_word_pass_exactly() {
-    let _alone = alone();
-    pass_all(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    alone(|| {
+        pass_all(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    });
 }
 
 #[test]
 fn values_on_the_heap_pass_exactly() {
-    let _alone = alone();
-    pass_all(|i| format!("value {i}"));
+    alone(|| {
+        pass_all(|i| format!("value {i}"));
+    });
 }
 
 #[test]
 fn values_of_64_bytes_pass_exactly() {
-    let _alone = alone();
-    pass_all(|i| [i; 8]);
+    alone(|| {
+        pass_all(|i| [i; 8]);
+    });
 }
 
 #[test]
 fn values_of_4_kib_pass_exactly() {
-    let _alone = alone();
-    pass_all(|i| [i; 512]);
+    alone(|| {
+        pass_all(|i| [i; 512]);
+    });
 }
 
 #[test]
 fn values_with_a_niche_pass_exactly() {
-    let _alone = alone();
-    pass_all(|i| (i % 2 == 0).then(|| Box::new(i)));
+    alone(|| {
+        pass_all(|i| (i % 2 == 0).then(|| Box::new(i)));
+    });
 }
 
 #[test]
 fn over_aligned_values_pass_exactly_and_aligned() {
-    let _alone = alone();
-    pass_all(Aligned);
-    let mut co = Coroutine::new(|co: &Pauser<Aligned, Aligned>, first| {
-        assert_eq!((&raw const first).addr() % 128, 0);
-        let second = co.pause(first);
-        assert_eq!((&raw const second).addr() % 128, 0);
-        second
+    alone(|| {
+        pass_all(Aligned);
+        let mut co = Coroutine::new(|co: &Pauser<Aligned, Aligned>, first| {
+            assert_eq!((&raw const first).addr() % 128, 0);
+            let second = co.pause(first);
+            assert_eq!((&raw const second).addr() % 128, 0);
+            second
+        });
+        assert_eq!(co.resume(Aligned(1)), State::Paused(Aligned(1)));
+        assert_eq!(co.resume(Aligned(2)), State::Complete(Aligned(2)));
     });
-    assert_eq!(co.resume(Aligned(1)), State::Paused(Aligned(1)));
-    assert_eq!(co.resume(Aligned(2)), State::Complete(Aligned(2)));
 }
 
 #[test]
 fn values_of_three_different_types_do_not_mix() {
-    let _alone = alone();
-    let mut co = Coroutine::new(|co: &Pauser<u8, [u8; 4096]>, first| {
-        let second = co.pause([first; 4096]);
-        format!("{first} {second}")
+    alone(|| {
+        let mut co = Coroutine::new(|co: &Pauser<u8, [u8; 4096]>, first| {
+            let second = co.pause([first; 4096]);
+            format!("{first} {second}")
+        });
+        assert_eq!(co.resume(7), State::Paused([7; 4096]));
+        assert_eq!(co.resume(9), State::Complete("7 9".to_owned()));
     });
-    assert_eq!(co.resume(7), State::Paused([7; 4096]));
-    assert_eq!(co.resume(9), State::Complete("7 9".to_owned()));
 }
 
 #[test]
@@ -158,143 +167,152 @@ fn a_coroutine_that_can_never_run_can_be_dropped() {
 
 #[test]
 fn any_kind_of_function_can_be_a_body() {
-    let _alone = alone();
-    fn plain(co: &Pauser<u8, u8>, x: u8) -> u8 {
-        co.pause(x)
-    }
-    let pointer: fn(&Pauser<u8, u8>, u8) -> u8 = plain;
-    type Body = dyn FnOnce(&Pauser<u8, u8>, u8) -> u8;
-    let boxed: Box<Body> = Box::new(plain);
-    for mut co in [Coroutine::new(plain), Coroutine::new(pointer), Coroutine::new(boxed)] {
-        assert_eq!(co.resume(1), State::Paused(1));
-        assert_eq!(co.resume(2), State::Complete(2));
-    }
+    alone(|| {
+        fn plain(co: &Pauser<u8, u8>, x: u8) -> u8 {
+            co.pause(x)
+        }
+        let pointer: fn(&Pauser<u8, u8>, u8) -> u8 = plain;
+        type Body = dyn FnOnce(&Pauser<u8, u8>, u8) -> u8;
+        let boxed: Box<Body> = Box::new(plain);
+        for mut co in [Coroutine::new(plain), Coroutine::new(pointer), Coroutine::new(boxed)] {
+            assert_eq!(co.resume(1), State::Paused(1));
+            assert_eq!(co.resume(2), State::Complete(2));
+        }
+    });
 }
 
 #[test]
 fn nothing_runs_before_the_first_resume() {
-    let _alone = alone();
-    let ran = Rc::new(Cell::new(false));
-    let seen = ran.clone();
-    let mut co = Coroutine::new(move |_: &Pauser<(), ()>, ()| seen.set(true));
-    assert!(!ran.get());
-    assert_eq!(co.status(), Status::Ready);
-    co.resume(());
-    assert!(ran.get());
+    alone(|| {
+        let ran = Rc::new(Cell::new(false));
+        let seen = ran.clone();
+        let mut co = Coroutine::new(move |_: &Pauser<(), ()>, ()| seen.set(true));
+        assert!(!ran.get());
+        assert_eq!(co.status(), Status::Ready);
+        co.resume(());
+        assert!(ran.get());
+    });
 }
 
 #[test]
 fn status_follows_the_life() {
-    let _alone = alone();
-    let body = |co: &Pauser<bool, ()>, fail| {
-        if fail || co.pause(()) {
-            resume_unwind(Box::new("on purpose"));
+    alone(|| {
+        let body = |co: &Pauser<bool, ()>, fail| {
+            if fail || co.pause(()) {
+                resume_unwind(Box::new("on purpose"));
+            }
+        };
+        let mut completes = Coroutine::new(body);
+        assert_eq!(completes.status(), Status::Ready);
+        completes.resume(false);
+        assert_eq!(completes.status(), Status::Paused);
+        completes.resume(false);
+        assert_eq!(completes.status(), Status::Complete);
+        completes.cancel();
+        assert_eq!(completes.status(), Status::Complete);
+
+        let mut panics = Coroutine::new(body);
+        panics.resume(false);
+        panic_of(|| panics.resume(true));
+        assert_eq!(panics.status(), Status::Panicked);
+        panics.cancel();
+        assert_eq!(panics.status(), Status::Panicked);
+
+        let mut panics_at_once = Coroutine::new(body);
+        panic_of(|| panics_at_once.resume(true));
+        assert_eq!(panics_at_once.status(), Status::Panicked);
+
+        for resumes in 0..2 {
+            let mut cancelled = Coroutine::new(body);
+            for _ in 0..resumes {
+                cancelled.resume(false);
+            }
+            cancelled.cancel();
+            assert_eq!(cancelled.status(), Status::Cancelled);
+            cancelled.cancel();
+            assert_eq!(cancelled.status(), Status::Cancelled);
         }
-    };
-    let mut completes = Coroutine::new(body);
-    assert_eq!(completes.status(), Status::Ready);
-    completes.resume(false);
-    assert_eq!(completes.status(), Status::Paused);
-    completes.resume(false);
-    assert_eq!(completes.status(), Status::Complete);
-    completes.cancel();
-    assert_eq!(completes.status(), Status::Complete);
-
-    let mut panics = Coroutine::new(body);
-    panics.resume(false);
-    panic_of(|| panics.resume(true));
-    assert_eq!(panics.status(), Status::Panicked);
-    panics.cancel();
-    assert_eq!(panics.status(), Status::Panicked);
-
-    let mut panics_at_once = Coroutine::new(body);
-    panic_of(|| panics_at_once.resume(true));
-    assert_eq!(panics_at_once.status(), Status::Panicked);
-
-    for resumes in 0..2 {
-        let mut cancelled = Coroutine::new(body);
-        for _ in 0..resumes {
-            cancelled.resume(false);
+        for (status, ended) in [
+            (Status::Ready, false),
+            (Status::Paused, false),
+            (Status::Complete, true),
+            (Status::Panicked, true),
+            (Status::Cancelled, true),
+        ] {
+            assert_eq!(status.has_ended(), ended);
         }
-        cancelled.cancel();
-        assert_eq!(cancelled.status(), Status::Cancelled);
-        cancelled.cancel();
-        assert_eq!(cancelled.status(), Status::Cancelled);
-    }
-    for (status, ended) in [
-        (Status::Ready, false),
-        (Status::Paused, false),
-        (Status::Complete, true),
-        (Status::Panicked, true),
-        (Status::Cancelled, true),
-    ] {
-        assert_eq!(status.has_ended(), ended);
-    }
+    });
 }
 
 #[test]
 fn resume_after_the_end_panics_and_says_how_it_ended() {
-    let _alone = alone();
-    let mut complete = Coroutine::new(|_: &Pauser<(), ()>, ()| ());
-    complete.resume(());
-    let mut panicked = Coroutine::new(|_: &Pauser<(), ()>, ()| resume_unwind(Box::new(())));
-    panic_of(|| panicked.resume(()));
-    let mut cancelled = Coroutine::new(|_: &Pauser<(), ()>, ()| ());
-    cancelled.cancel();
-    for (co, how) in
-        [(&mut complete, "Complete"), (&mut panicked, "Panicked"), (&mut cancelled, "Cancelled")]
-    {
-        for _ in 0..2 {
-            let text = panic_text(|| co.resume(()));
-            assert!(text.contains(how) && text.contains("try_resume"), "{text}");
+    alone(|| {
+        let mut complete = Coroutine::new(|_: &Pauser<(), ()>, ()| ());
+        complete.resume(());
+        let mut panicked = Coroutine::new(|_: &Pauser<(), ()>, ()| resume_unwind(Box::new(())));
+        panic_of(|| panicked.resume(()));
+        let mut cancelled = Coroutine::new(|_: &Pauser<(), ()>, ()| ());
+        cancelled.cancel();
+        for (co, how) in [
+            (&mut complete, "Complete"),
+            (&mut panicked, "Panicked"),
+            (&mut cancelled, "Cancelled"),
+        ] {
+            for _ in 0..2 {
+                let text = panic_text(|| co.resume(()));
+                assert!(text.contains(how) && text.contains("try_resume"), "{text}");
+            }
         }
-    }
+    });
 }
 
 #[test]
 fn a_name_lasts_until_the_end() {
-    let _alone = alone();
-    let body = |co: &Pauser<(), ()>, ()| co.pause(());
-    assert_eq!(Coroutine::new(body).name(), None);
-    let mut co = Builder::new().name(format!("voice {}", 2)).build(body).unwrap();
-    assert_eq!(co.name(), Some("voice 2"));
-    co.resume(());
-    assert_eq!(co.name(), Some("voice 2"));
-    assert_eq!(co.name(), Some("voice 2"));
-    co.resume(());
-    assert_eq!(co.name(), None);
+    alone(|| {
+        let body = |co: &Pauser<(), ()>, ()| co.pause(());
+        assert_eq!(Coroutine::new(body).name(), None);
+        let mut co = Builder::new().name(format!("voice {}", 2)).build(body).unwrap();
+        assert_eq!(co.name(), Some("voice 2"));
+        co.resume(());
+        assert_eq!(co.name(), Some("voice 2"));
+        assert_eq!(co.name(), Some("voice 2"));
+        co.resume(());
+        assert_eq!(co.name(), None);
+    });
 }
 
 #[test]
 fn debug_tells_name_place_and_status() {
-    let _alone = alone();
-    let line = line!() + 1;
-    let mut co = Builder::new().name("oboe").build(|co: &Pauser<(), ()>, ()| {
+    alone(|| {
+        let line = line!() + 1;
+        let mut co = Builder::new().name("oboe").build(|co: &Pauser<(), ()>, ()| {
+            let text = format!("{co:?}");
+            assert!(text.contains("oboe") && text.contains("is_closed: false"), "{text}");
+            co.pause(());
+        });
+        let co = co.as_mut().unwrap();
+        let here = format!("{}:{line}", file!());
         let text = format!("{co:?}");
-        assert!(text.contains("oboe") && text.contains("is_closed: false"), "{text}");
-        co.pause(());
+        assert!(text.contains("oboe") && text.contains("Ready") && text.contains(&here), "{text}");
+        co.resume(());
+        let text = format!("{co:?}");
+        assert!(text.contains("oboe") && text.contains("Paused") && text.contains(&here), "{text}");
+        co.resume(());
+        assert!(format!("{co:?}").contains("Complete"));
+        let scoped = Builder::new().name("scoped").scoped(|_: &Pauser<(), ()>, ()| ());
+        assert!(format!("{scoped:?}").contains("scoped"));
+        scoped.enter(|co| assert!(format!("{co:?}").contains("Ready")));
     });
-    let co = co.as_mut().unwrap();
-    let here = format!("{}:{line}", file!());
-    let text = format!("{co:?}");
-    assert!(text.contains("oboe") && text.contains("Ready") && text.contains(&here), "{text}");
-    co.resume(());
-    let text = format!("{co:?}");
-    assert!(text.contains("oboe") && text.contains("Paused") && text.contains(&here), "{text}");
-    co.resume(());
-    assert!(format!("{co:?}").contains("Complete"));
-    let scoped = Builder::new().name("scoped").scoped(|_: &Pauser<(), ()>, ()| ());
-    assert!(format!("{scoped:?}").contains("scoped"));
-    scoped.enter(|co| assert!(format!("{co:?}").contains("Ready")));
 }
 
 #[test]
 fn a_state_gives_its_value() {
-    let _alone = alone();
-    assert_eq!(State::<u8, ()>::Paused(1).paused(), Some(1));
-    assert_eq!(State::<u8, ()>::Paused(1).complete(), None);
-    assert_eq!(State::<(), u8>::Complete(1).paused(), None);
-    assert_eq!(State::<(), u8>::Complete(1).complete(), Some(1));
+    alone(|| {
+        assert_eq!(State::<u8, ()>::Paused(1).paused(), Some(1));
+        assert_eq!(State::<u8, ()>::Paused(1).complete(), None);
+        assert_eq!(State::<(), u8>::Complete(1).paused(), None);
+        assert_eq!(State::<(), u8>::Complete(1).complete(), Some(1));
+    });
 }
 
 #[test]
@@ -334,14 +352,15 @@ fn descend(depth: u64, co: &Pauser<u64, u64>, value: u64) -> u64 {
 
 #[test]
 fn forty_frames_keep_their_locals_over_a_pause() {
-    let _alone = alone();
-    let mut co = Coroutine::new(|co: &Pauser<u64, u64>, first| descend(40, co, first));
-    assert_eq!(co.resume(100), State::Paused(140));
-    assert_eq!(co.resume(7), State::Paused(7));
-    for depth in 1..=40 {
-        assert_eq!(co.resume(1000), State::Paused(1000 + depth));
-    }
-    assert_eq!(co.resume(3), State::Complete(3));
+    alone(|| {
+        let mut co = Coroutine::new(|co: &Pauser<u64, u64>, first| descend(40, co, first));
+        assert_eq!(co.resume(100), State::Paused(140));
+        assert_eq!(co.resume(7), State::Paused(7));
+        for depth in 1..=40 {
+            assert_eq!(co.resume(1000), State::Paused(1000 + depth));
+        }
+        assert_eq!(co.resume(3), State::Complete(3));
+    });
 }
 
 #[test]
@@ -382,36 +401,38 @@ fn ten_thousand_in_random_order_keep_their_locals() {
 
 #[test]
 fn a_paused_one_can_be_moved() {
-    let _alone = alone();
-    let mut co = Coroutine::new(|co: &Pauser<u32, u32>, first| {
-        let local = first;
-        let place = &raw const local;
-        let next = co.pause(local);
-        assert_eq!(place, &raw const local);
-        local + next
+    alone(|| {
+        let mut co = Coroutine::new(|co: &Pauser<u32, u32>, first| {
+            let local = first;
+            let place = &raw const local;
+            let next = co.pause(local);
+            assert_eq!(place, &raw const local);
+            local + next
+        });
+        assert_eq!(co.resume(1), State::Paused(1));
+        let mut boxed = Box::new(Some(co));
+        let mut moved = boxed.take().unwrap();
+        drop(boxed);
+        assert_eq!(moved.resume(2), State::Complete(3));
     });
-    assert_eq!(co.resume(1), State::Paused(1));
-    let mut boxed = Box::new(Some(co));
-    let mut moved = boxed.take().unwrap();
-    drop(boxed);
-    assert_eq!(moved.resume(2), State::Complete(3));
 }
 
 #[test]
 fn values_of_every_alignment_lie_right_in_the_frames() {
-    let _alone = alone();
-    let mut co = Coroutine::new(|co: &Pauser<(), ()>, ()| {
-        for _ in 0..3 {
-            let local = black_box(Aligned(3));
-            assert_eq!((&raw const local).addr() % 128, 0);
-            co.pause(());
-            // Uses instructions that fault when the frame is not aligned.
-            assert_eq!(format!("{:.3} {:?}", black_box(1.5_f64), local), "1.500 Aligned(3)");
+    alone(|| {
+        let mut co = Coroutine::new(|co: &Pauser<(), ()>, ()| {
+            for _ in 0..3 {
+                let local = black_box(Aligned(3));
+                assert_eq!((&raw const local).addr() % 128, 0);
+                co.pause(());
+                // Uses instructions that fault when the frame is not aligned.
+                assert_eq!(format!("{:.3} {:?}", black_box(1.5_f64), local), "1.500 Aligned(3)");
+            }
+        });
+        for _ in 0..4 {
+            co.resume(());
         }
     });
-    for _ in 0..4 {
-        co.resume(());
-    }
 }
 
 #[test]
@@ -510,20 +531,21 @@ fn five_hundred_nested_pause_and_end() {
 
 #[test]
 fn a_coroutine_can_make_end_and_return_others() {
-    let _alone = alone();
-    let mut maker = Coroutine::new(|co: &Pauser<u32, Coroutine<u32, u32, u32>>, mut seed| {
-        for _ in 0..3 {
-            let kept = seed;
-            seed = co.pause(Coroutine::new(move |co: &Pauser<u32, u32>, x| co.pause(kept + x)));
+    alone(|| {
+        let mut maker = Coroutine::new(|co: &Pauser<u32, Coroutine<u32, u32, u32>>, mut seed| {
+            for _ in 0..3 {
+                let kept = seed;
+                seed = co.pause(Coroutine::new(move |co: &Pauser<u32, u32>, x| co.pause(kept + x)));
+            }
+        });
+        let mut made: Vec<_> = (1..=3).map(|seed| maker.resume(seed).paused().unwrap()).collect();
+        assert_eq!(maker.resume(0).complete().map(drop), Some(()));
+        drop(maker);
+        for (co, seed) in made.iter_mut().zip(1..) {
+            assert_eq!(co.resume(10), State::Paused(10 + seed));
+            assert_eq!(co.resume(20), State::Complete(20));
         }
     });
-    let mut made: Vec<_> = (1..=3).map(|seed| maker.resume(seed).paused().unwrap()).collect();
-    assert_eq!(maker.resume(0).complete().map(drop), Some(()));
-    drop(maker);
-    for (co, seed) in made.iter_mut().zip(1..) {
-        assert_eq!(co.resume(10), State::Paused(10 + seed));
-        assert_eq!(co.resume(20), State::Complete(20));
-    }
 }
 
 #[test]
@@ -654,27 +676,28 @@ fn over_aligned_closures_lie_at_their_alignment() {
 
 #[test]
 fn captures_of_zero_size_are_dropped_once() {
-    let _alone = alone();
-    struct Nothing;
-    impl Drop for Nothing {
-        fn drop(&mut self) {
-            DROPS.set(DROPS.get() + 1);
+    alone(|| {
+        struct Nothing;
+        impl Drop for Nothing {
+            fn drop(&mut self) {
+                DROPS.set(DROPS.get() + 1);
+            }
         }
-    }
-    thread_local!(static DROPS: Cell<u32> = const { Cell::new(0) });
-    for resumes in 0..3 {
-        let nothing = Nothing;
-        let mut co = Coroutine::new(move |co: &Pauser<(), ()>, ()| {
-            let _nothing = &nothing;
-            co.pause(());
-        });
-        for _ in 0..resumes {
-            co.resume(());
+        thread_local!(static DROPS: Cell<u32> = const { Cell::new(0) });
+        for resumes in 0..3 {
+            let nothing = Nothing;
+            let mut co = Coroutine::new(move |co: &Pauser<(), ()>, ()| {
+                let _nothing = &nothing;
+                co.pause(());
+            });
+            for _ in 0..resumes {
+                co.resume(());
+            }
+            assert_eq!(DROPS.take(), u32::from(resumes == 2));
+            drop(co);
+            assert_eq!(DROPS.take(), u32::from(resumes != 2));
         }
-        assert_eq!(DROPS.take(), u32::from(resumes == 2));
-        drop(co);
-        assert_eq!(DROPS.take(), u32::from(resumes != 2));
-    }
+    });
 }
 
 #[test]
@@ -777,34 +800,36 @@ fn a_panic_passes_nested_coroutines_is_caught_in_the_middle_and_goes_on() {
 
 #[test]
 fn a_body_may_catch_panics_and_go_on() {
-    let _alone = alone();
-    let mut co = Coroutine::new(|co: &Pauser<u32, String>, first| {
-        let mut value = first;
-        for _ in 0..3 {
-            let caught = catch_unwind(AssertUnwindSafe(|| {
-                value = co.pause(format!("before {value}"));
-                panic_any(value);
-            }));
-            let caught = caught.unwrap_err().downcast::<u32>().unwrap();
-            value = co.pause(format!("caught {caught}"));
+    alone(|| {
+        let mut co = Coroutine::new(|co: &Pauser<u32, String>, first| {
+            let mut value = first;
+            for _ in 0..3 {
+                let caught = catch_unwind(AssertUnwindSafe(|| {
+                    value = co.pause(format!("before {value}"));
+                    panic_any(value);
+                }));
+                let caught = caught.unwrap_err().downcast::<u32>().unwrap();
+                value = co.pause(format!("caught {caught}"));
+            }
+        });
+        for i in 0..3 {
+            assert_eq!(co.resume(2 * i), State::Paused(format!("before {}", 2 * i)));
+            assert_eq!(co.resume(2 * i + 1), State::Paused(format!("caught {}", 2 * i + 1)));
         }
+        assert_eq!(co.resume(0), State::Complete(()));
     });
-    for i in 0..3 {
-        assert_eq!(co.resume(2 * i), State::Paused(format!("before {}", 2 * i)));
-        assert_eq!(co.resume(2 * i + 1), State::Paused(format!("caught {}", 2 * i + 1)));
-    }
-    assert_eq!(co.resume(0), State::Complete(()));
 }
 
 #[test]
 fn a_body_may_pause_inside_catch_unwind() {
-    let _alone = alone();
-    let mut co = Coroutine::new(|co: &Pauser<u32, u32>, first| {
-        catch_unwind(AssertUnwindSafe(|| co.pause(first) + co.pause(0))).unwrap()
+    alone(|| {
+        let mut co = Coroutine::new(|co: &Pauser<u32, u32>, first| {
+            catch_unwind(AssertUnwindSafe(|| co.pause(first) + co.pause(0))).unwrap()
+        });
+        assert_eq!(co.resume(1), State::Paused(1));
+        assert_eq!(co.resume(2), State::Paused(0));
+        assert_eq!(co.resume(3), State::Complete(5));
     });
-    assert_eq!(co.resume(1), State::Paused(1));
-    assert_eq!(co.resume(2), State::Paused(0));
-    assert_eq!(co.resume(3), State::Complete(5));
 }
 
 #[test]
@@ -968,17 +993,18 @@ fn an_outer_one_paused_from_an_inner_one_unwinds_both_innermost_first() {
 
 #[test]
 fn an_outer_one_paused_from_an_inner_one_can_be_forgotten() {
-    let _alone = alone();
-    let (tally, before) = (Tally::default(), live());
-    let mut co = paused_from_inside(&tally);
-    co.resume(1);
-    std::mem::forget(co);
-    assert_eq!((tally.alive(), live()), (2, before + 2));
-    // What comes after gets other stacks.
-    let mut other = paused_from_inside(&Tally::default());
-    assert_eq!(other.resume(1), State::Paused(2));
-    drop(other);
-    assert_eq!((tally.alive(), live()), (2, before + 2));
+    alone(|| {
+        let (tally, before) = (Tally::default(), live());
+        let mut co = paused_from_inside(&tally);
+        co.resume(1);
+        std::mem::forget(co);
+        assert_eq!((tally.alive(), live()), (2, before + 2));
+        // What comes after gets other stacks.
+        let mut other = paused_from_inside(&Tally::default());
+        assert_eq!(other.resume(1), State::Paused(2));
+        drop(other);
+        assert_eq!((tally.alive(), live()), (2, before + 2));
+    });
 }
 
 #[test]
@@ -1139,11 +1165,12 @@ fn a_scoped_one_may_be_cancelled_and_may_panic() {
 
 #[test]
 fn a_scoped_one_that_was_never_entered_drops_its_captures() {
-    let _alone = alone();
-    let tally = Tally::default();
-    let captured = tally.witness("captured");
-    drop(Coroutine::scoped(move |_: &Pauser<(), ()>, ()| drop(captured)));
-    assert_eq!(tally.gone(), ["captured"]);
+    alone(|| {
+        let tally = Tally::default();
+        let captured = tally.witness("captured");
+        drop(Coroutine::scoped(move |_: &Pauser<(), ()>, ()| drop(captured)));
+        assert_eq!(tally.gone(), ["captured"]);
+    });
 }
 
 #[test]
@@ -1174,15 +1201,16 @@ fn scoped_ones_in_scoped_ones_share_what_they_borrow() {
 
 #[test]
 fn enter_gives_the_error_and_runs_nothing() {
-    let _alone = alone();
-    let tally = Tally::default();
-    let captured = tally.witness("captured");
-    let scoped = Builder::new().stack_size(1).scoped(|_: &Pauser<(), ()>, ()| drop(captured));
-    let error = scoped.try_enter(|_| unreachable!("there is no coroutine"));
-    assert!(matches!(error, Err(SpawnError::TooSmall { asked: 1, .. })));
-    assert_eq!(tally.gone(), ["captured"]);
-    let scoped = Builder::new().stack_size(1).scoped(|_: &Pauser<(), ()>, ()| ());
-    assert!(panic_text(|| scoped.enter(|_| ())).contains("too small"));
+    alone(|| {
+        let tally = Tally::default();
+        let captured = tally.witness("captured");
+        let scoped = Builder::new().stack_size(1).scoped(|_: &Pauser<(), ()>, ()| drop(captured));
+        let error = scoped.try_enter(|_| unreachable!("there is no coroutine"));
+        assert!(matches!(error, Err(SpawnError::TooSmall { asked: 1, .. })));
+        assert_eq!(tally.gone(), ["captured"]);
+        let scoped = Builder::new().stack_size(1).scoped(|_: &Pauser<(), ()>, ()| ());
+        assert!(panic_text(|| scoped.enter(|_| ())).contains("too small"));
+    });
 }
 
 #[test]
@@ -1210,25 +1238,26 @@ fn no_pause_refuses_and_names_both_lines() {
 
 #[test]
 fn no_pause_in_no_pause_counts_and_names_the_innermost() {
-    let _alone = alone();
-    let mut co = Coroutine::new(|co: &Pauser<(), u32>, ()| {
-        let outer = line!() + 1;
-        no_pause(|| {
-            let inner = line!() + 1;
-            let text = panic_text(|| no_pause(|| co.pause(0)));
-            assert!(text.contains(&format!("{}:{inner}:", file!())), "{text}");
-            // The inner one is left; the outer one still holds.
-            let text = panic_text(|| co.pause(0));
-            assert!(text.contains(&format!("{}:{outer}:", file!())), "{text}");
+    alone(|| {
+        let mut co = Coroutine::new(|co: &Pauser<(), u32>, ()| {
+            let outer = line!() + 1;
+            no_pause(|| {
+                let inner = line!() + 1;
+                let text = panic_text(|| no_pause(|| co.pause(0)));
+                assert!(text.contains(&format!("{}:{inner}:", file!())), "{text}");
+                // The inner one is left; the outer one still holds.
+                let text = panic_text(|| co.pause(0));
+                assert!(text.contains(&format!("{}:{outer}:", file!())), "{text}");
+            });
+            co.pause(1);
+            let unwound = panic_text(|| no_pause(|| resume_unwind(Box::new("through"))));
+            assert_eq!(unwound, "through");
+            co.pause(2);
         });
-        co.pause(1);
-        let unwound = panic_text(|| no_pause(|| resume_unwind(Box::new("through"))));
-        assert_eq!(unwound, "through");
-        co.pause(2);
+        assert_eq!(co.resume(()), State::Paused(1));
+        assert_eq!(co.resume(()), State::Paused(2));
+        assert_eq!(co.resume(()), State::Complete(()));
     });
-    assert_eq!(co.resume(()), State::Paused(1));
-    assert_eq!(co.resume(()), State::Paused(2));
-    assert_eq!(co.resume(()), State::Complete(()));
 }
 
 #[test]
@@ -1281,9 +1310,10 @@ fn no_pause_on_an_outer_one_holds_for_all_inside() {
 
 #[test]
 fn no_pause_outside_every_coroutine_changes_nothing() {
-    let _alone = alone();
-    let mut co = Coroutine::new(|co: &Pauser<(), u32>, ()| co.pause(1));
-    assert_eq!(no_pause(|| co.resume(())), State::Paused(1));
-    assert_eq!(no_pause(|| no_pause(|| 3)), 3);
-    no_pause(|| drop(co));
+    alone(|| {
+        let mut co = Coroutine::new(|co: &Pauser<(), u32>, ()| co.pause(1));
+        assert_eq!(no_pause(|| co.resume(())), State::Paused(1));
+        assert_eq!(no_pause(|| no_pause(|| 3)), 3);
+        no_pause(|| drop(co));
+    });
 }

@@ -74,22 +74,23 @@ fn permutations_by_recursion_are_all_and_different() {
 
 #[test]
 fn nothing_runs_before_the_first_item_and_no_further_than_asked() {
-    let _alone = alone();
-    let made = Rc::new(Cell::new(0));
-    let count = made.clone();
-    let mut items = Generator::new(move |out: &Outlet<u32>| {
-        for i in 0.. {
-            count.set(i + 1);
-            out.pause(i);
+    alone(|| {
+        let made = Rc::new(Cell::new(0));
+        let count = made.clone();
+        let mut items = Generator::new(move |out: &Outlet<u32>| {
+            for i in 0.. {
+                count.set(i + 1);
+                out.pause(i);
+            }
+        });
+        assert_eq!(made.get(), 0);
+        for i in 0..5 {
+            assert_eq!(items.next(), Some(i));
+            assert_eq!(made.get(), i + 1);
         }
+        let _taken: Vec<_> = items.by_ref().take(2).collect();
+        assert_eq!(made.get(), 7);
     });
-    assert_eq!(made.get(), 0);
-    for i in 0..5 {
-        assert_eq!(items.next(), Some(i));
-        assert_eq!(made.get(), i + 1);
-    }
-    let _taken: Vec<_> = items.by_ref().take(2).collect();
-    assert_eq!(made.get(), 7);
 }
 
 #[test]

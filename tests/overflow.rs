@@ -16,7 +16,7 @@ use std::mem::MaybeUninit;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::ptr;
 use std::sync::OnceLock;
 use std::thread;
@@ -272,7 +272,7 @@ fn program(name: &str, main: &str) -> Output {
     fs::write(&source, main).expect("a directory for tests");
     let built = library::compile(&source).arg("-o").arg(&binary).output().expect("rustc");
     assert!(built.status.success(), "{}", said(&built));
-    let output = Command::new(&binary).current_dir(dir).output().expect("it was just built");
+    let output = library::run(&binary).current_dir(dir).output().expect("it was just built");
     let _ = fs::remove_file(binary);
     output
 }

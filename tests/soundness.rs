@@ -262,73 +262,76 @@ fn taking_a_running_one_out_of_its_cell_finds_nothing() {
 
 #[test]
 fn one_kept_alive_by_its_own_frame_leaks_and_nothing_else() {
-    let _alone = alone();
-    let (tally, before) = (Tally::default(), stack::stats());
-    let kept: Rc<RefCell<Option<Coroutine<(), (), ()>>>> = Rc::default();
-    let own = kept.clone();
-    let witness = tally.witness("on its frame");
-    *kept.borrow_mut() = Some(Coroutine::new(move |co: &Pauser<(), ()>, ()| {
-        let _frame = (own, witness);
-        co.pause(());
-    }));
-    kept.borrow_mut().as_mut().unwrap().resume(());
-    drop(kept);
-    assert_eq!((tally.alive(), live()), (1, before.live + 1));
-    assert_eq!(stack::stats().leaked, before.leaked);
+    alone(|| {
+        let (tally, before) = (Tally::default(), stack::stats());
+        let kept: Rc<RefCell<Option<Coroutine<(), (), ()>>>> = Rc::default();
+        let own = kept.clone();
+        let witness = tally.witness("on its frame");
+        *kept.borrow_mut() = Some(Coroutine::new(move |co: &Pauser<(), ()>, ()| {
+            let _frame = (own, witness);
+            co.pause(());
+        }));
+        kept.borrow_mut().as_mut().unwrap().resume(());
+        drop(kept);
+        assert_eq!((tally.alive(), live()), (1, before.live + 1));
+        assert_eq!(stack::stats().leaked, before.leaked);
+    });
 }
 
 #[test]
 fn a_forgotten_one_leaks_and_nothing_else() {
-    let _alone = alone();
-    let (tally, before) = (Tally::default(), live());
-    for resumes in 0..2 {
-        let witness = tally.witness("captured");
-        let mut co = Coroutine::new(move |co: &Pauser<(), ()>, ()| {
-            let _witness = witness;
-            co.pause(());
-        });
-        for _ in 0..resumes {
-            co.resume(());
+    alone(|| {
+        let (tally, before) = (Tally::default(), live());
+        for resumes in 0..2 {
+            let witness = tally.witness("captured");
+            let mut co = Coroutine::new(move |co: &Pauser<(), ()>, ()| {
+                let _witness = witness;
+                co.pause(());
+            });
+            for _ in 0..resumes {
+                co.resume(());
+            }
+            std::mem::forget(co);
         }
-        std::mem::forget(co);
-    }
-    let mut generator = Generator::new(|out: &Outlet<u32>| out.pause_all(0..));
-    generator.next();
-    std::mem::forget(generator);
-    assert_eq!((tally.alive(), live()), (2, before + 3));
-    stack::trim();
-    meddle();
-    assert_eq!((tally.alive(), live()), (2, before + 3));
+        let mut generator = Generator::new(|out: &Outlet<u32>| out.pause_all(0..));
+        generator.next();
+        std::mem::forget(generator);
+        assert_eq!((tally.alive(), live()), (2, before + 3));
+        stack::trim();
+        meddle();
+        assert_eq!((tally.alive(), live()), (2, before + 3));
+    });
 }
 
 #[test]
 fn a_thread_scope_in_a_forgotten_one_keeps_its_borrows() {
-    let _alone = alone();
-    let seen = Arc::new(AtomicUsize::new(0));
-    let (go, wait) = std::sync::mpsc::channel::<()>();
-    let (done, finished) = std::sync::mpsc::channel::<()>();
-    let counted = seen.clone();
-    let mut co = Coroutine::new(move |co: &Pauser<(), ()>, ()| {
-        let words = ["da".to_owned(), "capo".to_owned()];
-        thread::scope(|scope| {
-            let words = &words;
-            scope.spawn(move || {
-                wait.recv().unwrap();
-                // The frame that owns `words` was paused and forgotten long ago.
-                counted.store(words.iter().map(String::len).sum(), Relaxed);
-                done.send(()).unwrap();
+    alone(|| {
+        let seen = Arc::new(AtomicUsize::new(0));
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (done, finished) = std::sync::mpsc::channel::<()>();
+        let counted = seen.clone();
+        let mut co = Coroutine::new(move |co: &Pauser<(), ()>, ()| {
+            let words = ["da".to_owned(), "capo".to_owned()];
+            thread::scope(|scope| {
+                let words = &words;
+                scope.spawn(move || {
+                    wait.recv().unwrap();
+                    // The frame that owns `words` was paused and forgotten long ago.
+                    counted.store(words.iter().map(String::len).sum(), Relaxed);
+                    done.send(()).unwrap();
+                });
+                co.pause(());
             });
-            co.pause(());
         });
+        co.resume(());
+        std::mem::forget(co);
+        // Whatever could reuse the stack does so now.
+        stack::trim();
+        (0..100).for_each(|_| meddle());
+        go.send(()).unwrap();
+        finished.recv().unwrap();
+        assert_eq!(seen.load(Relaxed), 6);
     });
-    co.resume(());
-    std::mem::forget(co);
-    // Whatever could reuse the stack does so now.
-    stack::trim();
-    (0..100).for_each(|_| meddle());
-    go.send(()).unwrap();
-    finished.recv().unwrap();
-    assert_eq!(seen.load(Relaxed), 6);
 }
 
 #[test]
@@ -617,6 +620,34 @@ fn an_inner_one_first_resumed_during_a_panic_may_not_pause_in_its_own_later() {
 }
 
 #[test]
+fn an_inner_one_that_once_went_on_during_a_panic_may_not_pause_in_its_own_later() {
+    const TEST: &str =
+        "an_inner_one_that_once_went_on_during_a_panic_may_not_pause_in_its_own_later";
+    // It was resumed when nothing unwound, went on with its outer one during a panic, and paused.
+    let output = child(TEST, || {
+        let mut outer = Coroutine::new(|outer: &Pauser<(), ()>, ()| {
+            Builder::new()
+                .name("inner")
+                .scoped(|inner: &Pauser<(), ()>, ()| {
+                    outer.pause(());
+                    inner.pause(());
+                    let _pauses = OnDrop(|| inner.pause(()));
+                    resume_unwind(Box::new("the inner one's own"));
+                })
+                .enter(|inner| {
+                    inner.resume(());
+                    outer.pause(());
+                    inner.resume(());
+                });
+        });
+        outer.resume(());
+        while_unwinding(|| outer.resume(()));
+        outer.resume(());
+    });
+    assert_aborted(&output, &["inner", "soundness.rs:", "unwinds", "must not pause"]);
+}
+
+#[test]
 fn nothing_refers_to_the_frames_of_a_panic_that_is_over() {
     const TEST: &str = "nothing_refers_to_the_frames_of_a_panic_that_is_over";
     // An inner one is first resumed during a panic and leaves with its outer one; when it comes back
@@ -767,13 +798,13 @@ fn a_destructor_that_panics_while_a_cancellation_unwinds_aborts_as_everywhere_in
 
 #[test]
 fn one_kept_in_a_thread_local_is_unwound_at_thread_exit() {
-    let _alone = alone();
-    // Both orders: the stacks' own thread-local is made before or after the user's.
-    for stacks_first in [false, true] {
-        let before = stack::stats();
-        let drops = Arc::new(AtomicUsize::new(0));
-        let counted = drops.clone();
-        thread::spawn(move || {
+    alone(|| {
+        // Both orders: the stacks' own thread-local is made before or after the user's.
+        for stacks_first in [false, true] {
+            let before = stack::stats();
+            let drops = Arc::new(AtomicUsize::new(0));
+            let counted = drops.clone();
+            thread::spawn(move || {
             struct Count(Arc<AtomicUsize>);
             impl Drop for Count {
                 fn drop(&mut self) {
@@ -801,28 +832,30 @@ fn one_kept_in_a_thread_local_is_unwound_at_thread_exit() {
         })
         .join()
         .unwrap();
-        assert_eq!(drops.load(Relaxed), 3);
-        let after = stack::stats();
-        assert_eq!((after.live, after.leaked), (before.live, before.leaked));
-    }
+            assert_eq!(drops.load(Relaxed), 3);
+            let after = stack::stats();
+            assert_eq!((after.live, after.leaked), (before.live, before.leaked));
+        }
+    });
 }
 
 #[test]
 fn stacks_of_ended_threads_are_used_again() {
-    let _alone = alone();
-    let make = || {
-        let mut all: Vec<_> =
-            (0..50).map(|_| Coroutine::new(|co: &Pauser<(), ()>, ()| co.pause(()))).collect();
-        all.iter_mut().for_each(|co| _ = co.resume(()));
-    };
-    let before = stack::stats();
-    thread::spawn(make).join().unwrap();
-    let once = stack::stats();
-    for _ in 0..20 {
+    alone(|| {
+        let make = || {
+            let mut all: Vec<_> =
+                (0..50).map(|_| Coroutine::new(|co: &Pauser<(), ()>, ()| co.pause(()))).collect();
+            all.iter_mut().for_each(|co| _ = co.resume(()));
+        };
+        let before = stack::stats();
         thread::spawn(make).join().unwrap();
-    }
-    let after = stack::stats();
-    assert_eq!((after.live, after.idle), (before.live, once.idle));
+        let once = stack::stats();
+        for _ in 0..20 {
+            thread::spawn(make).join().unwrap();
+        }
+        let after = stack::stats();
+        assert_eq!((after.live, after.idle), (before.live, once.idle));
+    });
 }
 
 #[test]

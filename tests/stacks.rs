@@ -420,7 +420,7 @@ fn what_could_not_be_built_drops_its_closure() {
 fn sizes_are_rounded_up_to_their_class() {
     apart("sizes_are_rounded_up_to_their_class", || {
         let classes = if cfg!(target_pointer_width = "64") { 11 } else { 6 };
-        let frames = |class: usize| (64 * KIB << (2 * class)) - 16 * KIB;
+        let frames = |class: usize| ((64 * KIB) << (2 * class)) - 16 * KIB;
         let frames_for = |size| {
             Builder::new()
                 .stack_size(size)

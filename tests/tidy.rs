@@ -77,7 +77,8 @@ fn imports_run_one_way() {
 
 #[test]
 fn the_order_of_modules_is_the_order_of_the_rooms() {
-    let tour = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let tour =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
     let modules: Vec<&str> = tour
         .lines()
         .filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'))

@@ -22,7 +22,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-use super::context::{Context, Lender, chain, retire_to};
+use super::context::{Context, Lender, Order, chain, retire_to};
 use super::parcel::Word;
 use crate::report::{self, ReportKind};
 use crate::stacks;
@@ -128,6 +128,11 @@ pub(crate) fn raise(context: &Context, at: &'static Location<'static>) -> ! {
 /// thread's own stack cannot be left, so there the process aborts.
 #[cold]
 pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>, patience: u32) -> ! {
+    let (told, remedy) = match stubborn.order() {
+        Order::Close => ("closed", "end when `is_closed()` says so"),
+        _ => ("cancelled", "let the cancellation pass, see `is_cancel`"),
+    };
+    let story = format!("{stubborn} was {told} and paused again {patience} times (last at {at})");
     let mut top = ptr::from_ref(stubborn);
     loop {
         // SAFETY: lenders outlive what borrows from them.
@@ -135,14 +140,13 @@ pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>, patien
             Lender::Nobody => break,
             Lender::Coroutine(lender) => top = lender,
             Lender::Thread => report::abort(format!(
-                "{stubborn} was cancelled, paused again {patience} times (last at {at}), and \
-                 borrows from a frame outside every coroutine, which cannot be left: let the \
-                 cancellation pass, see `is_cancel`"
+                "{story}; it borrows from a frame outside every coroutine, which cannot be left: \
+                 {remedy}"
             )),
         }
     }
     if !chain().any(|here| ptr::eq(here, top)) {
-        report::abort(format!("{stubborn} is not running under the coroutine that it borrows from"));
+        report::abort(format!("{story}; it does not run under the coroutine that it borrows from"));
     }
     stacks::leak(retire_to(top));
     // SAFETY: `top` runs, so its stack is there.
@@ -150,10 +154,7 @@ pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>, patien
     let with = if ptr::eq(top, stubborn) { String::new() } else { format!(", with it {top}") };
     report::tell(
         ReportKind::Retired,
-        format!(
-            "{stubborn} was cancelled and paused again {patience} times (last at {at}): given up, \
-             its stack stays as it is{with}"
-        ),
+        format!("{story}: given up, its stack stays as it is{with}; {remedy}"),
     );
     // SAFETY: it runs, so it has a yielder. Everything on the stacks in between stays where it is for
     // ever, so nothing that anybody borrowed from them goes away. Nobody unpacks the word.

@@ -464,13 +464,8 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     fn drain(&mut self) -> Result<(), Payload> {
         let number = self.record().cancellation.get();
         // SAFETY: it is paused, and the order is set.
-        let switched = unsafe {
-            if thread::panicking() {
-                self.switch_panicking()
-            } else {
-                self.switch()
-            }
-        };
+        let switched =
+            unsafe { if thread::panicking() { self.switch_panicking() } else { self.switch() } };
         match switched {
             // Ordered to end, it never pauses again: this is how it says that it was given up.
             CoroutineResult::Yield(_) => {

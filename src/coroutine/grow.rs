@@ -57,7 +57,8 @@ fn grow_at<R>(
     f: impl FnOnce() -> R,
     at: &'static Location<'static>,
 ) -> Result<R, SpawnError> {
-    let (plan, name) = Builder::new().name("stack::grow").stack_size(size).plan(at, Lender::here(), false)?;
+    let (plan, name) =
+        Builder::new().name("stack::grow").stack_size(size).plan(at, Lender::here(), false)?;
     // SAFETY: `f` and what it refers to outlive this frame, and the coroutine ends within it: nobody
     // has its pauser, so the resume comes back only when the body has returned or panicked.
     let mut core: Core<(), Infallible, R> =

@@ -94,8 +94,9 @@ impl<In, Out> Pauser<In, Out> {
 
     /// Whether this coroutine has been told to end: what it still does is clean-up.
     ///
-    /// True in destructors that run because of a cancellation, and for a generator that nobody takes
-    /// items from any more.
+    /// True from its own cancellation on, in the destructors that this runs too, and for a generator
+    /// that nobody takes items from any more. False while it is unwound by the cancellation of one
+    /// around it.
     pub fn is_closed(&self) -> bool {
         self.context().order() != Order::None
     }

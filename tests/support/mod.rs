@@ -8,14 +8,23 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Command, Output};
 use std::rc::Rc;
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
+use std::thread;
 
 use segno::{Coroutine, Generator, Outlet, Pauser, Report, State, on_report, stack};
 
-/// Keeps the other tests of this file away: `stack::stats` counts the stacks of the whole process.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
+/// Runs a test while no other test of this file runs: `stack::stats` counts the stacks of the whole
+/// process. On a thread of its own, which has ended when this returns: a thread that ends hands its
+/// idle stacks over, and what is counted meanwhile is not exact.
+#[track_caller]
+pub(crate) fn alone<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let name = thread::current().name().unwrap_or("test").to_owned();
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name(name).spawn_scoped(scope, f).unwrap();
+        thread.join().unwrap_or_else(|payload| resume_unwind(payload))
+    })
 }
 
 /// Stacks in use now.
@@ -24,14 +33,14 @@ pub(crate) fn live() -> usize {
 }
 
 /// Runs `f` alone and checks that it left as many stacks in use as it found.
-#[track_caller]
-pub(crate) fn without_loss<R>(f: impl FnOnce() -> R) -> R {
-    let _alone = alone();
-    let before = stack::stats();
-    let value = f();
-    let after = stack::stats();
-    assert_eq!((after.live, after.leaked), (before.live, before.leaked), "stacks were lost");
-    value
+pub(crate) fn without_loss<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    alone(|| {
+        let before = stack::stats();
+        let value = f();
+        let after = stack::stats();
+        assert_eq!((after.live, after.leaked), (before.live, before.leaked), "stacks were lost");
+        value
+    })
 }
 
 /// Counts witnesses, and remembers the order in which they were dropped.

@@ -1,0 +1,111 @@
+//! Does one operation a number of times, for callgrind to count the instructions of.
+//!
+//! `instructions OPERATION TIMES`; `instructions.sh` runs it at two numbers of times, so that
+//! starting the program drops out of the difference. Nothing in here may be random, nor depend on
+//! the time: the counts are compared with a file, to the instruction.
+
+use segno::{Coroutine, Generator, Outlet, Pauser, State};
+use std::hint::black_box;
+use std::process::ExitCode;
+
+/// The most that an operation is done.
+const MOST: usize = 3000;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (operation, times) = match &arguments[..] {
+        [operation, times] => (operation.as_str(), times.parse().unwrap_or(0)),
+        _ => ("", 0),
+    };
+    let run = match operation {
+        "corosensei-resume" => corosensei_resume,
+        "resume" => resume,
+        "create" => create,
+        "next" => next,
+        "cancel" => cancel,
+        _ => {
+            eprintln!("OPERATION: corosensei-resume, resume, create, next, cancel");
+            return ExitCode::FAILURE;
+        }
+    };
+    if !(1..=MOST).contains(&times) {
+        eprintln!("TIMES: 1 to {MOST}");
+        return ExitCode::FAILURE;
+    }
+    run(times);
+    ExitCode::SUCCESS
+}
+
+/// A resume of bare corosensei, and the pause that answers it: what `resume` has to be near.
+fn corosensei_resume(times: usize) {
+    let mut co = corosensei::Coroutine::new(|yielder: &corosensei::Yielder<(), ()>, ()| {
+        loop {
+            yielder.suspend(());
+        }
+    });
+    for _ in 0..times {
+        let result: corosensei::CoroutineResult<(), ()> = co.resume(());
+        black_box(result.as_yield());
+    }
+}
+
+/// A resume, and the pause that answers it.
+fn resume(times: usize) {
+    let mut co = Coroutine::new(|co: &Pauser<(), ()>, ()| {
+        loop {
+            co.pause(());
+        }
+    });
+    for _ in 0..times {
+        let state: State<(), ()> = co.resume(());
+        black_box(matches!(state, State::Paused(())));
+    }
+}
+
+/// Creating a coroutine on a stack that was used before, running it to its end, dropping it.
+fn create(times: usize) {
+    for i in 0..times {
+        let mut co = Coroutine::new(move |_: &Pauser<(), ()>, ()| black_box(i));
+        black_box(matches!(co.resume(()), State::Complete(_)));
+    }
+}
+
+/// An item of a generator.
+fn next(times: usize) {
+    let mut numbers = Generator::new(|out: &Outlet<u64>| {
+        for i in 0.. {
+            out.pause(black_box(i));
+        }
+    });
+    for _ in 0..times {
+        black_box(numbers.next());
+    }
+}
+
+/// Cancelling a paused coroutine, which unwinds one frame with a destructor, and dropping it.
+fn cancel(times: usize) {
+    struct Destructor;
+    impl Drop for Destructor {
+        fn drop(&mut self) {
+            black_box(());
+        }
+    }
+    // As many for every number of times: creating them is not what is counted.
+    let mut paused: Vec<Coroutine<(), (), ()>> = (0..MOST)
+        .map(|_| {
+            Coroutine::new(|co: &Pauser<(), ()>, ()| {
+                let _destructor = Destructor;
+                co.pause(());
+            })
+        })
+        .collect();
+    for co in &mut paused {
+        black_box(co.resume(()));
+    }
+    let kept = paused.split_off(times);
+    for mut co in paused {
+        co.cancel();
+    }
+    // Dropping them would unwind them.
+    std::mem::forget(kept);
+}

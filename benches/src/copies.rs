@@ -1,0 +1,73 @@
+//! One loop, compiled several times at different places in the binary.
+//!
+//! A loop around a switch takes 2 ns or 4 by where its code happens to lie, and one that takes 2
+//! may fall into a spell of 4, so a single copy measures the linker's mood. Every contender is
+//! therefore compiled [`COUNT`] times, its own side of the switch and the resumer's, each copy
+//! shifted by a few bytes, and the copies compete: the fastest stands for the contender. Floors,
+//! rivals and Segno are all treated so.
+
+use core::arch::asm;
+
+/// How many copies of each loop there are: sixteen bytes apart they fill two cache lines.
+pub const COUNT: usize = 8;
+
+/// One copy of a loop: does its operation as often as it is told.
+pub type Copy = Box<dyn FnMut(u64)>;
+
+/// Moves the code after it by sixteen bytes per copy, and makes no two copies alike, so that none
+/// is folded into another. Call it outside the loop: it costs a few empty instructions.
+#[inline(always)]
+pub fn shift<const COPY: usize>() {
+    // SAFETY: empty instructions, which touch neither registers, nor memory, nor the stack.
+    unsafe {
+        asm!(
+            ".rept {times}",
+            "nop",
+            ".endr",
+            times = const COPY * NOPS,
+            options(nomem, nostack, preserves_flags)
+        )
+    }
+}
+
+/// Makes no two copies of a function alike, at no cost: for a function that cannot be shifted
+/// because it is what is timed. It lies where it falls, but its copies are not folded into one.
+#[inline(always)]
+pub fn tell_apart<const COPY: usize>() {
+    // SAFETY: an assembler comment, no instruction.
+    unsafe { asm!("/* {copy} */", copy = const COPY, options(nomem, nostack, preserves_flags)) }
+}
+
+/// Sixteen bytes of empty instructions: one byte each on x86, four elsewhere.
+const NOPS: usize = if cfg!(any(target_arch = "x86", target_arch = "x86_64")) { 16 } else { 4 };
+
+/// All copies of a loop, from the name of the generic function that builds one of them. Types that
+/// the function wants before the number of the copy follow its name.
+///
+/// ```
+/// use segno_benches::copies::{self, shift};
+///
+/// fn count<const COPY: usize>() -> impl FnMut(u64) {
+///     |times| {
+///         shift::<COPY>();
+///         (0..times).for_each(|i| drop(std::hint::black_box(i)));
+///     }
+/// }
+/// let copies: Vec<copies::Copy> = segno_benches::copies!(count);
+/// assert_eq!(copies.len(), copies::COUNT);
+/// ```
+#[macro_export]
+macro_rules! copies {
+    ($build:ident $(, $type:ty)*) => {
+        vec![
+            Box::new($build::<$($type,)* 0>()) as $crate::copies::Copy,
+            Box::new($build::<$($type,)* 1>()),
+            Box::new($build::<$($type,)* 2>()),
+            Box::new($build::<$($type,)* 3>()),
+            Box::new($build::<$($type,)* 4>()),
+            Box::new($build::<$($type,)* 5>()),
+            Box::new($build::<$($type,)* 6>()),
+            Box::new($build::<$($type,)* 7>()),
+        ]
+    };
+}

@@ -1,0 +1,25 @@
+//! What the benches share. The questions themselves are the files beside this folder.
+//!
+//! | file | its question |
+//! |---|---|
+//! | `switch.rs` | what does one resume and the pause that answers it cost? |
+//! | `create.rs` | what does a coroutine cost that is created, run and dropped? |
+//! | `generator.rs` | what does walking a tree with a pause per node cost? |
+//! | `memory.rs` | how many bytes does a paused coroutine hold? |
+//!
+//! Each runs with `cargo bench -p segno-benches --bench QUESTION`, or once, as a test, with
+//! `cargo bench -p segno-benches -- --test`. Then `cargo run --release -p segno-benches --bin
+//! collect` writes `results.json` and prints the table.
+//!
+//! Two checks stand beside them: `--bin quick` times the headline rows a second time with a
+//! harness of its own, in under a minute; `instructions.sh` counts instructions, which repeat
+//! exactly, against `instructions.txt`.
+//!
+//! All of it is measured as a user builds: from another crate than the library's, in the plain
+//! release profile.
+
+pub mod copies;
+pub mod tree;
+pub mod row;
+pub mod question;
+pub mod machine;
