@@ -76,7 +76,7 @@ impl<Item> Generator<Item> {
     }
 
     /// Makes a generator as the builder says.
-    #[inline]
+    #[inline(always)]
     fn with<F>(
         builder: Builder,
         body: F,

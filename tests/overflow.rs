@@ -465,11 +465,11 @@ fn a_segfault_on_a_foreign_thread_is_a_segfault() {
 fn with_guard() -> (Coroutine<(), usize, ()>, usize) {
     let build = Builder::new().name("innocent").stack_size(SMALL);
     let body = |co: &Pauser<(), usize>, ()| {
-        deep_down(SMALL - 4 * KIB, &|| co.pause(here()));
+        deep_down(SMALL - 8 * KIB, &|| co.pause(here()));
     };
     let mut co = build.build(body).expect("a stack");
     let deepest = co.resume(()).paused().expect("it pauses");
-    (co, deepest - 8 * KIB)
+    (co, deepest - 12 * KIB)
 }
 
 #[test]

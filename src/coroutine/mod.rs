@@ -291,11 +291,13 @@ pub struct Builder {
 
 impl Builder {
     /// The defaults: no name, 240 KiB of frames, 16 KiB of guard, not measured.
+    #[inline]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Names the coroutine, for messages and for the overflow report.
+    #[inline]
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = Some(name.into());
         self
@@ -307,6 +309,7 @@ impl Builder {
     /// 16 KiB are the guard: 48 KiB is the most that the smallest slot has. Up to 1.5 KiB are
     /// bookkeeping. Memory is taken page by page as frames touch it, so a large stack costs address
     /// space, and page tables of a five-hundredth of its size.
+    #[inline]
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
@@ -317,6 +320,7 @@ impl Builder {
     /// Rust's own frames cannot jump over a guard, since the compiler probes them. A foreign function
     /// with a frame larger than the guard can: give its coroutine a guard that is larger still. Costs
     /// two system calls per coroutine. Not supported on Windows.
+    #[inline]
     pub fn guard_size(mut self, bytes: usize) -> Self {
         self.guard_size = Some(bytes);
         self
@@ -324,6 +328,7 @@ impl Builder {
 
     /// Finds out how deep the stack gets: see [`Coroutine::stack_used`] and
     /// [`stack::usage`](crate::stack::usage). Costs a few microseconds per coroutine.
+    #[inline]
     pub fn measure(mut self, on: bool) -> Self {
         self.measure = on;
         self
@@ -333,6 +338,7 @@ impl Builder {
     ///
     /// # Errors
     /// When the sizes make no sense or no stack can be had. The closure is dropped.
+    #[inline]
     #[track_caller]
     pub fn build<In, Out, Ret, F>(self, body: F) -> Result<Coroutine<In, Out, Ret>, SpawnError>
     where
@@ -346,6 +352,7 @@ impl Builder {
     }
 
     /// What was asked for, checked.
+    #[inline]
     pub(crate) fn plan(
         self,
         spawned_at: &'static Location<'static>,

@@ -44,6 +44,7 @@ impl Request {
     pub(crate) const DEFAULT_FRAMES: usize = slot_len(DEFAULT_CLASS) - GUARD;
 
     /// The smallest class that has `frames` bytes above a guard of `guard` bytes.
+    #[inline]
     pub(crate) fn sized(frames: usize, guard: Option<usize>) -> Result<Self, SpawnError> {
         if frames < LEAST_FRAMES {
             return Err(SpawnError::TooSmall { asked: frames, least: LEAST_FRAMES });
