@@ -21,6 +21,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use super::context::{Context, Lender, Order, chain, retire_to};
 use super::parcel::Word;
@@ -64,8 +65,15 @@ impl Drop for CancelSignal {
     }
 }
 
+/// Whether a panic or a cancellation unwinds frames of this coroutine right now, as opposed to frames
+/// further out, in a destructor of which it was resumed.
+pub(crate) fn unwinds(context: &Context) -> bool {
+    thread::panicking()
+        && (!context.entered_panicking.get() || is_on_its_way(context.unwound_by.get()))
+}
+
 /// Whether a signal of this cancellation exists, so that it may be unwinding frames.
-pub(crate) fn is_on_its_way(number: u64) -> bool {
+fn is_on_its_way(number: u64) -> bool {
     number != 0 && ON_THEIR_WAY.lock().unwrap_or_else(PoisonError::into_inner).contains(&number)
 }
 

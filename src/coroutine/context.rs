@@ -23,10 +23,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
-use std::thread;
 
-use super::cancel;
-use super::core::Yielder;
 use super::parcel::Word;
 use crate::stacks::{self, Slot};
 
@@ -83,6 +80,42 @@ pub(crate) fn stack_pointer() -> usize {
         let here = 0_u8;
         std::hint::black_box(&raw const here) as usize
     }
+}
+
+/// The types of a coroutine: values go in and come out, and nothing of it leaves its thread.
+pub(crate) type Types<In, Out, Ret> = (fn(In) -> (Out, Ret), *mut ());
+
+/// corosensei's inner end of a coroutine: its parent link. Values that come out are packed.
+pub(crate) type Yielder = corosensei::Yielder<(), Word>;
+
+/// Words in a [`Signpost`].
+const SIGNS: usize = 8;
+
+/// Stands directly above corosensei's stack base, and says where the context is.
+///
+/// A body's first argument is the address of corosensei's parent link, which lies a few words below
+/// the base: how many depends on the processor, the system and the sanitizer. Whichever it is, as long
+/// as it is one to eight, the word [`SIGNS`] above the link is a sign. That the body needs no second
+/// address to find the link is what counts here: a `ret` waits for it, see [`core`](super::core).
+#[repr(C, align(64))]
+pub(crate) struct Signpost([*const Context; SIGNS]);
+
+impl Signpost {
+    /// Signs that lead to this context.
+    #[inline(always)]
+    pub(crate) fn to(context: *const Context) -> Self {
+        Self([context; SIGNS])
+    }
+}
+
+/// The context of the coroutine whose parent link this is.
+///
+/// # Safety
+/// The link is that of a coroutine that has a signpost above its stack base.
+#[inline(always)]
+pub(crate) unsafe fn context_above(link: *const ()) -> *const Context {
+    // SAFETY: the caller's promise; the first frame checks that the signpost is where this looks.
+    unsafe { *link.cast::<*const Context>().add(SIGNS) }
 }
 
 /// A closure that lies on the stack that it will run on.
@@ -237,13 +270,6 @@ impl Context {
     pub(crate) fn give_order(&self, order: Order) {
         self.order.set(order);
         self.sum_up();
-    }
-
-    /// Whether a panic or a cancellation unwinds frames of this coroutine right now, as opposed to
-    /// frames further out, in a destructor of which it was resumed.
-    pub(crate) fn unwinds(&self) -> bool {
-        thread::panicking()
-            && (!self.entered_panicking.get() || cancel::is_on_its_way(self.unwound_by.get()))
     }
 
     /// What it was told.

@@ -40,7 +40,7 @@ use corosensei::CoroutineResult;
 use corosensei::stack::{Stack, StackPointer};
 
 use super::cancel::{self, Payload};
-use super::context::{Body, Context, Lender, Order, stack_pointer};
+use super::context::{Body, Context, Lender, Order, Signpost, Types, Yielder, stack_pointer};
 use super::parcel::{Word, pack, unpack};
 use super::pauser::Pauser;
 use super::{State, Status};
@@ -90,32 +90,8 @@ unsafe impl Stack for Bounds {
 /// take the way by [`Context::inbox`], because corosensei wraps what it passes in and would not fit
 /// into a register then.
 type Raw<Ret> = corosensei::Coroutine<(), Word, Result<Ret, Payload>, Bounds>;
-/// Its other end.
-pub(crate) type Yielder = corosensei::Yielder<(), Word>;
 /// What corosensei's switch comes back with.
 type Switched<Ret> = CoroutineResult<Word, Result<Ret, Payload>>;
-
-/// Words in a [`Signpost`].
-const SIGNS: usize = 8;
-
-/// Stands directly above corosensei's stack base, and says where the context is.
-///
-/// A body's only argument is the address of corosensei's parent link, which lies a few words below
-/// the base: how many depends on the processor, the system and the sanitizer. Whichever it is, as long
-/// as it is one to eight, the word [`SIGNS`] above the link is a sign. That the body needs no second
-/// address to find the link is what counts here: a `ret` waits for it, see above.
-#[repr(C, align(64))]
-struct Signpost([*const Context; SIGNS]);
-
-/// The context of the coroutine whose parent link this is.
-///
-/// # Safety
-/// The link is that of a coroutine made by [`Core::place`].
-#[inline(always)]
-pub(crate) unsafe fn context_above(link: *const ()) -> *const Context {
-    // SAFETY: the caller's promise; `run` has checked that the signpost is where this looks.
-    unsafe { *link.cast::<*const Context>().add(SIGNS) }
-}
 
 /// How a coroutine is to be made. Its name goes separately: what has no destructor stays in registers.
 #[derive(Clone, Copy)]
@@ -132,9 +108,6 @@ pub(crate) struct Plan {
 
 /// A coroutine's name, if it has one.
 pub(crate) type Name = Option<Cow<'static, str>>;
-
-/// Values go in and come out, and nothing of it leaves its thread.
-pub(crate) type Types<In, Out, Ret> = (fn(In) -> (Out, Ret), *mut ());
 
 /// A coroutine of any lifetime. Owns the slot; everything public is a wrapper around this.
 pub(crate) struct Core<In, Out, Ret> {
@@ -224,7 +197,7 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         // caller promises the lifetimes.
         unsafe {
             place.write(body);
-            signpost.write(Signpost([context; SIGNS]));
+            signpost.write(Signpost::to(context));
             let body = Body { place: place.cast(), drop: drop_in_place::<F> };
             context.write(Context::new(slot, plan.lender, plan.generator, body));
             slot.tag().record.set(context.cast_const().cast());

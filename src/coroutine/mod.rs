@@ -31,8 +31,8 @@ pub use pauser::Pauser;
 pub use scoped::{Entered, Scoped};
 
 use self::core::Plan;
-pub(crate) use self::core::{Core, Name, Types};
-pub(crate) use context::Lender;
+pub(crate) use self::core::{Core, Name};
+pub(crate) use context::{Lender, Types};
 pub(crate) use scoped::enter;
 
 use crate::stacks::{Request, SpawnError};

@@ -14,8 +14,9 @@ use std::ptr;
 use std::thread;
 
 use super::cancel::{self, LONG_PATIENCE};
-use super::context::{Context, Order, chain, check_pause, stack_pointer};
-use super::core::{Types, Yielder, context_above};
+use super::context::{
+    Context, Order, Types, Yielder, chain, check_pause, context_above, stack_pointer,
+};
 use super::parcel::{Word, pack, unpack};
 use crate::report;
 
@@ -119,7 +120,7 @@ impl<In, Out> Pauser<In, Out> {
         if context.order() == Order::Close {
             return Err(NotPaused);
         }
-        if context.unwinds() {
+        if cancel::unwinds(context) {
             return Err(NotPaused);
         }
         if context.order() == Order::Cancel {

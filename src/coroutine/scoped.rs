@@ -14,8 +14,8 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::thread;
 
 use super::cancel;
-use super::context::{Context, Lender, current};
-use super::core::{Core, Plan, Types};
+use super::context::{Lender, Types, current};
+use super::core::{Core, Plan};
 use super::{Builder, Coroutine, Pauser, State, Status, no_stack};
 use crate::erase::AbortBomb;
 use crate::report::{self, ReportKind};
@@ -156,7 +156,7 @@ pub(crate) fn enter<In, Out, Ret, R>(
 /// the message goes out first.
 #[track_caller]
 fn refuse_while_unwinding(plan: &Plan) {
-    let unwinding = current().map_or_else(thread::panicking, Context::unwinds);
+    let unwinding = current().map_or_else(thread::panicking, cancel::unwinds);
     if unwinding {
         let message = format!(
             "a scoped coroutine (made at {}) was entered while a panic or cancellation unwinds",

@@ -21,6 +21,7 @@
 //! |---|---|
 //! | `error` | why there is no stack |
 //! | `size` | size classes |
+//! | `shelf` | idle stacks that belong to no thread |
 //! | `system` | the system calls (Unix) |
 //! | `slab` | mappings cut into guarded slots (Unix) |
 //! | `single` | one system stack per slot (Windows) |
@@ -32,6 +33,7 @@
 
 mod error;
 mod size;
+mod shelf;
 #[cfg(unix)]
 mod system;
 #[cfg(unix)]

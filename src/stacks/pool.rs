@@ -136,7 +136,7 @@ pub(super) fn refill(class: u8) -> Result<Slot, SpawnError> {
 /// Takes one idle slot from the depot, and some more into this thread's list.
 fn take_over(class: u8, most: usize) -> Option<Slot> {
     let mut depot = slab::depot();
-    let many = depot.idle(class).min(most);
+    let many = depot.shelf.idle(class).min(most);
     if many == 0 {
         return None;
     }
@@ -148,15 +148,15 @@ fn take_over(class: u8, most: usize) -> Option<Slot> {
             lists.make_room(class, 1).ok()?;
             1
         };
-        let id = depot.take(class)?;
+        let id = depot.shelf.take(class)?;
         for _ in 1..many {
-            lists.idle[class as usize].extend(depot.take(class));
+            lists.idle[class as usize].extend(depot.shelf.take(class));
         }
         lists.publish(many as isize - 1);
         Some(Slot::at(id, class))
     })
     // The thread is ending and has no list: what it takes goes back to the depot at once.
-    .unwrap_or_else(|| depot.take(class).map(|id| Slot::at(id, class)))
+    .unwrap_or_else(|| depot.shelf.take(class).map(|id| Slot::at(id, class)))
 }
 
 /// An idle slot of a larger class, from this thread or from the depot.
@@ -211,7 +211,7 @@ pub(super) fn put(slot: Slot) {
 fn put_while_thread_ends(slot: Slot) {
     // SAFETY: nobody uses the slot.
     unsafe { slab::give_back(slot.low(), slot_len(slot.class)) };
-    slab::depot().keep(slot.class, &[slot.id]);
+    slab::depot().shelf.keep(slot.class, &[slot.id]);
 }
 
 impl Drop for Lists {
@@ -219,7 +219,7 @@ impl Drop for Lists {
         for class in 0..CLASSES as u8 {
             let mut idle = mem::take(&mut self.idle[class as usize]);
             give_back(class, &mut idle);
-            slab::depot().keep(class, &idle);
+            slab::depot().shelf.keep(class, &idle);
         }
         if let Some(count) = self.count.take() {
             COUNTS
@@ -258,7 +258,7 @@ pub fn trim() -> usize {
             // SAFETY: the slot is idle: nobody uses it.
             unsafe { slab::give_back(Slot::at(id, class).low(), slot_len(class) - KEEP_TOP) };
         }
-        let shared = slab::depot().keep(class, &idle[..cold]);
+        let shared = slab::depot().shelf.keep(class, &idle[..cold]);
         if shared {
             idle.drain(..cold);
         }
@@ -298,6 +298,6 @@ pub(super) fn totals() -> (usize, usize) {
     let counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
     let idle: usize = counts.iter().map(|count| count.load(Ordering::Relaxed)).sum();
     let depot = slab::depot();
-    let shared: usize = (0..CLASSES as u8).map(|class| depot.idle(class)).sum();
+    let shared: usize = (0..CLASSES as u8).map(|class| depot.shelf.idle(class)).sum();
     (idle + shared, LEAKED.load(Ordering::Relaxed))
 }

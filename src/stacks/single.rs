@@ -13,7 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use corosensei::stack::{DefaultStack, Stack};
 
-use super::size::{CLASSES, GUARD, slot_len};
+use super::shelf::Shelf;
+use super::size::{GUARD, slot_len};
 use super::{Guards, SpawnError};
 
 /// Bytes of address space in stacks, for the statistics.
@@ -23,15 +24,14 @@ static MADE: AtomicUsize = AtomicUsize::new(0);
 
 /// The slots that belong to no thread. One for the process.
 pub(crate) struct Depot {
-    /// Idle slots that ended threads left, per class.
-    idle: [Vec<usize>; CLASSES],
+    /// Idle slots.
+    pub(super) shelf: Shelf,
     /// Every stack by its lowest address: where it ends, its id, its class.
     made: BTreeMap<usize, (usize, usize, u8)>,
 }
 
 /// See [`Depot`].
-static DEPOT: Mutex<Depot> =
-    Mutex::new(Depot { idle: [const { Vec::new() }; CLASSES], made: BTreeMap::new() });
+static DEPOT: Mutex<Depot> = Mutex::new(Depot { shelf: Shelf::new(), made: BTreeMap::new() });
 
 /// Locks the depot.
 pub(crate) fn depot() -> MutexGuard<'static, Depot> {
@@ -39,29 +39,9 @@ pub(crate) fn depot() -> MutexGuard<'static, Depot> {
 }
 
 impl Depot {
-    /// Takes an idle slot.
-    pub(crate) fn take(&mut self, class: u8) -> Option<usize> {
-        self.idle[class as usize].pop()
-    }
-
-    /// Keeps slots that no thread wants any more. False if there is no memory to note them in.
-    pub(crate) fn keep(&mut self, class: u8, slots: &[usize]) -> bool {
-        let idle = &mut self.idle[class as usize];
-        let room = idle.try_reserve(slots.len()).is_ok();
-        if room {
-            idle.extend_from_slice(slots);
-        }
-        room
-    }
-
-    /// Number of idle slots of this class.
-    pub(crate) fn idle(&self, class: u8) -> usize {
-        self.idle[class as usize].len()
-    }
-
     /// A stack that was made and cannot be used is left for whoever can.
     pub(crate) fn uncut(&mut self, class: u8, id: usize) {
-        self.keep(class, &[id]);
+        self.shelf.keep(class, &[id]);
     }
 
     /// Makes a new stack. Its id is the address of the leaked `DefaultStack`.

@@ -26,6 +26,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::shelf::Shelf;
 use super::size::{CLASSES, GUARD, slot_len};
 use super::{Guards, SpawnError, system};
 
@@ -74,9 +75,8 @@ static CUT: AtomicUsize = AtomicUsize::new(0);
 
 /// The slots that belong to no thread, and where the next ones are cut. One for the process.
 pub(crate) struct Depot {
-    /// Idle slots that ended threads left, per class. All of them are clean: their memory was given
-    /// back.
-    idle: [Vec<usize>; CLASSES],
+    /// Idle slots.
+    pub(super) shelf: Shelf,
     /// Per class: where the next slot is cut, and where its slab ends.
     next: [(usize, usize); CLASSES],
     /// Per class: bytes of the slab to map next.
@@ -87,7 +87,7 @@ pub(crate) struct Depot {
 
 /// See [`Depot`].
 static DEPOT: Mutex<Depot> = Mutex::new(Depot {
-    idle: [const { Vec::new() }; CLASSES],
+    shelf: Shelf::new(),
     next: [(0, 0); CLASSES],
     slab_len: [FIRST_SLAB; CLASSES],
     protected: 0,
@@ -99,27 +99,6 @@ pub(crate) fn depot() -> MutexGuard<'static, Depot> {
 }
 
 impl Depot {
-    /// Takes an idle slot.
-    pub(crate) fn take(&mut self, class: u8) -> Option<usize> {
-        self.idle[class as usize].pop()
-    }
-
-    /// Keeps clean slots that no thread wants any more. False if there is no memory to note them in:
-    /// then they stay with the caller.
-    pub(crate) fn keep(&mut self, class: u8, slots: &[usize]) -> bool {
-        let idle = &mut self.idle[class as usize];
-        let room = idle.try_reserve(slots.len()).is_ok();
-        if room {
-            idle.extend_from_slice(slots);
-        }
-        room
-    }
-
-    /// Number of idle slots of this class.
-    pub(crate) fn idle(&self, class: u8) -> usize {
-        self.idle[class as usize].len()
-    }
-
     /// Cuts a new slot, mapping a slab when the last one is used up.
     pub(crate) fn cut(&mut self, class: u8) -> Result<usize, SpawnError> {
         let len = slot_len(class);
