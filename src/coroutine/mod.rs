@@ -319,7 +319,8 @@ impl Builder {
     ///
     /// Rust's own frames cannot jump over a guard, since the compiler probes them. A foreign function
     /// with a frame larger than the guard can: give its coroutine a guard that is larger still. Costs
-    /// two system calls per coroutine. Not supported on Windows.
+    /// two system calls per coroutine. Not supported on Windows, nor where the process locks its memory
+    /// (`mlockall`).
     #[inline]
     pub fn guard_size(mut self, bytes: usize) -> Self {
         self.guard_size = Some(bytes);
