@@ -10,7 +10,7 @@
 use std::fmt;
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
-use std::panic::{Location, resume_unwind};
+use std::panic::Location;
 
 use crate::coroutine::{Builder, Core, Entered, Lender, Pauser, Status, Types, enter, no_stack};
 use crate::stacks::SpawnError;
@@ -127,9 +127,7 @@ impl<Item> Generator<Item> {
     /// # Panics
     /// When the body ends with a panic of its own instead.
     pub fn cancel(&mut self) {
-        if let Err(payload) = self.core.cancel() {
-            resume_unwind(payload);
-        }
+        self.core.cancel_or_panic();
     }
 
     /// Bytes of stack at the deepest so far, as [`Coroutine::stack_used`](crate::Coroutine::stack_used).
@@ -142,12 +140,15 @@ impl<Item> Iterator for Generator<Item> {
     type Item = Item;
 
     /// Runs the body until it pauses with an item or ends.
+    ///
+    /// # Pausing
+    /// As [`Coroutine::resume`](crate::Coroutine::resume).
+    ///
+    /// # Panics
+    /// With what the body panics with, once; `None` after that.
     #[inline(always)]
     fn next(&mut self) -> Option<Item> {
-        if self.core.has_ended() {
-            return None;
-        }
-        self.core.resume(()).paused()
+        self.core.resume(()).ok()?.paused()
     }
 }
 
@@ -190,7 +191,8 @@ impl Builder {
     }
 }
 
-/// A generator that borrows, not made yet. From [`Generator::scoped`].
+/// A generator that borrows, not made yet. From [`Generator::scoped`] or
+/// [`Builder::scoped_generator`].
 pub struct ScopedGenerator<Item, F> {
     /// Name, sizes.
     builder: Builder,
@@ -264,6 +266,11 @@ impl<Item> Items<'_, Item> {
     /// When the body ends with a panic of its own instead.
     pub fn cancel(&mut self) {
         self.entered.cancel();
+    }
+
+    /// Its name, as given to [`Builder::name`]; `None` once it has ended.
+    pub fn name(&self) -> Option<&str> {
+        self.entered.name()
     }
 
     /// Bytes of stack at the deepest so far, as [`Coroutine::stack_used`](crate::Coroutine::stack_used).

@@ -179,6 +179,8 @@
 //!
 //! The repository's `examples/own_loop.rs` builds a scheduler from what is on this page.
 
+// The rooms of the house, foundations first: each imports only from those above it, and `tests/tidy.rs`
+// keeps it so. A file's head says which part of its room it is.
 mod report;
 mod erase;
 mod stacks;

@@ -8,6 +8,7 @@
 //! where neither locks nor allocation are allowed.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -60,7 +61,7 @@ static SINK: Mutex<Option<Sink>> = Mutex::new(None);
 /// Sends every [`Report`] of this process to `sink` instead of stderr.
 ///
 /// The last call wins. The sink runs on the thread on which the event happened, with no lock held.
-/// If it panics, the panic is dropped and the report goes to stderr. It must not pause a coroutine.
+/// If it panics, the panic goes no further and the report goes to stderr. It may use the library.
 ///
 /// ```
 /// segno::on_report(|report| eprintln!("[{:?}] {report}", report.kind()));
@@ -71,18 +72,28 @@ pub fn on_report(sink: impl Fn(&Report) + Send + Sync + 'static) {
     drop(old);
 }
 
-/// Tells the sink in force.
+/// Tells the sink in force, or stderr. Never unwinds: callers are in the middle of things that must not
+/// be left.
 #[cold]
 pub(crate) fn tell(kind: ReportKind, message: String) {
     let report = Report { kind, message };
-    let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let told = sink.is_some_and(|sink| catch_unwind(AssertUnwindSafe(|| sink(&report))).is_ok());
+    // The sink is the user's: what it does, panics with and drops happens inside.
+    let told = catch_unwind(AssertUnwindSafe(|| {
+        let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        sink.map(|sink| sink(&report)).is_some()
+    }));
+    let told = told.unwrap_or_else(|payload| {
+        // Its destructor might panic in its turn.
+        std::mem::forget(payload);
+        false
+    });
     if !told {
-        eprintln!("{report}");
+        // Not `eprintln`, which panics when nobody can read it.
+        let _ = writeln!(io::stderr(), "{report}");
     }
 }
 
-/// Tells the reason and aborts the process.
+/// Tells the reason and aborts the process, whatever happens meanwhile.
 #[cold]
 pub(crate) fn abort(message: String) -> ! {
     tell(ReportKind::Abort, message);

@@ -18,8 +18,8 @@ use segno::{
 };
 
 use support::{
-    OnDrop, Tally, alone, assert_aborted, assert_exited, child, live, meddle, panic_of, panic_text,
-    reports, while_unwinding, without_loss,
+    OnDrop, Tally, alone, assert_aborted, assert_exited, child, child_writing_to, live, meddle,
+    panic_of, panic_text, reports, while_unwinding, without_loss,
 };
 
 type Payload = Box<dyn Any + Send>;
@@ -579,7 +579,11 @@ fn a_generator_that_pauses_for_ever_in_a_destructor_aborts_by_name() {
         let endless = Builder::new().name("endless");
         let mut items = endless
             .generator(|out: &Outlet<u32>| {
-                let _endless = OnDrop(|| out.pause_all(0..));
+                let _endless = OnDrop(|| {
+                    loop {
+                        out.pause(0);
+                    }
+                });
                 out.pause(1);
             })
             .unwrap();
@@ -611,6 +615,82 @@ fn the_report_sink_may_use_the_library_and_may_panic() {
     // The first was told to the good sink, the second came here because its sink panicked.
     assert_eq!(text.matches("stubborn").count(), 1, "{text}");
     assert!(text.starts_with("segno: "), "{text}");
+}
+
+/// A payload whose destructor panics.
+struct Evil;
+
+impl Drop for Evil {
+    fn drop(&mut self) {
+        resume_unwind(Box::new("dropped"));
+    }
+}
+
+/// Gives up an inner scoped coroutine whose outermost lender is `'static`, and checks that no frame in
+/// between is left, whatever becomes of the report.
+fn give_up_a_nest() {
+    let left = Rc::new(Cell::new(false));
+    let leaves = left.clone();
+    let mut outer = Coroutine::new(move |_: &Pauser<(), ()>, ()| {
+        let _ = panic_of(|| {
+            Coroutine::scoped(|middle: &Pauser<(), ()>, ()| {
+                Coroutine::scoped(|inner: &Pauser<(), ()>, ()| {
+                    (0..66).for_each(|_| drop(caught_pause(inner)));
+                })
+                .enter(|inner| inner.resume(()).complete());
+                middle.pause(());
+            })
+            .enter(|middle| middle.resume(()).complete());
+        });
+        leaves.set(true);
+    });
+    let said = panic_text(|| outer.resume(()));
+    assert!(said.contains("given up"), "{said}");
+    assert_eq!(outer.status(), Status::Cancelled);
+    assert!(!left.get(), "the frame that lent was left");
+}
+
+#[test]
+fn a_sink_whose_panic_panics_when_dropped_does_not_stop_a_giving_up() {
+    const TEST: &str = "a_sink_whose_panic_panics_when_dropped_does_not_stop_a_giving_up";
+    let output = child(TEST, || {
+        on_report(|_| std::panic::panic_any(Evil));
+        give_up_a_nest();
+    });
+    assert_exited(&output, 0);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_stderr_that_cannot_be_written_does_not_stop_a_giving_up() {
+    const TEST: &str = "a_stderr_that_cannot_be_written_does_not_stop_a_giving_up";
+    assert_exited(&child_writing_to(Some("/dev/full"), TEST, give_up_a_nest), 0);
+}
+
+#[test]
+fn an_abort_is_an_abort_whatever_the_sink_does() {
+    const TEST: &str = "an_abort_is_an_abort_whatever_the_sink_does";
+    let output = child(TEST, || {
+        on_report(|_| std::panic::panic_any(Evil));
+        let _ = panic_of(|| {
+            Coroutine::scoped(|co: &Pauser<(), ()>, ()| {
+                (0..66).for_each(|_| drop(caught_pause(co)));
+            })
+            .enter(|co| co.resume(()).complete());
+        });
+    });
+    assert_aborted(&output, &["is_cancel"]);
+}
+
+#[test]
+fn all_of_an_iterator_is_refused_at_once_in_a_destructor_that_unwinds() {
+    let mut items = Generator::new(|out: &Outlet<u32>| {
+        let _endless = OnDrop(|| out.pause_all(0..));
+        out.pause(1);
+    });
+    assert_eq!(items.next(), Some(1));
+    items.cancel();
+    assert_eq!(items.status(), Status::Cancelled);
 }
 
 /// How a coroutine is ended early.

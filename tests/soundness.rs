@@ -466,7 +466,8 @@ fn a_generators_pause_returns_at_once_while_unwinding() {
         drop(panics.next());
         assert_eq!(panic_text(|| panics.next().map(drop)), "on purpose");
         assert!(panics.next().is_none());
-        let refused = ["item", "refused", "refused too", "refused too", "refused too"];
+        // What comes from an iterator is not even made.
+        let refused = ["item", "refused"];
         assert_eq!(tally.gone(), refused);
 
         let mut dropped = make(false);

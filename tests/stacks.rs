@@ -368,8 +368,8 @@ fn sizes_below_the_least_are_errors() {
         let SpawnError::TooSmall { asked: said, least } = error else { panic!("{error:?}") };
         assert_eq!((said, least), (asked, 32 * KIB));
         assert!(error.to_string().contains("32768"), "{error}");
-        let grown = stack::try_grow(asked, || ());
-        assert!(matches!(grown, Err(SpawnError::TooSmall { .. })), "{grown:?}");
+        // Growing promises at least so much, and can keep that.
+        assert_eq!(stack::grow(asked, || use_stack(30 * KIB) / KIB), 30);
         let entered = Builder::new()
             .stack_size(asked)
             .scoped(|_: &Pauser<(), ()>, ()| ())
@@ -412,9 +412,9 @@ fn what_could_not_be_built_drops_its_closure() {
             black_box(&witness);
         });
         assert!(build.is_err());
-        let witness = tally.witness("grown");
-        assert!(stack::try_grow(size, || drop(witness)).is_err());
     }
+    let witness = tally.witness("grown");
+    assert!(stack::try_grow(usize::MAX, || drop(witness)).is_err());
     assert_eq!(tally.alive(), 0);
 }
 

@@ -187,7 +187,8 @@ pub(crate) fn current() -> Option<&'static Context> {
 
 /// The coroutine that runs on the stack that this address lies in.
 ///
-/// The reference is good while the coroutine runs: callers in this room do not keep it over a switch.
+/// The reference is good as long as a frame lies on that stack: it is kept by frames on it, or not over
+/// a switch at all.
 fn running_at(address: usize) -> Option<&'static Context> {
     let record = stacks::record_at(address)?;
     // SAFETY: frames lie at `address`, so the slot is occupied, and what occupies slots are

@@ -280,43 +280,61 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         self.context.is_none()
     }
 
-    /// Runs it until it pauses or ends. It must not have ended.
+    /// Runs it until it pauses or ends; gives the value back if it has ended.
     #[inline(always)]
-    pub(crate) fn resume(&mut self, value: In) -> State<Out, Ret> {
-        debug_assert!(!self.has_ended());
+    pub(crate) fn resume(&mut self, value: In) -> Result<State<Out, Ret>, In> {
+        if self.has_ended() {
+            return Err(value);
+        }
         if thread::panicking() {
-            return self.resume_panicking(value);
+            // SAFETY: it has not ended; that it does not run follows from `&mut self`, which whoever
+            // runs it holds.
+            return Ok(unsafe { self.resume_panicking(value) });
         }
         let mut value = ManuallyDrop::new(value);
-        self.record().inbox.set(pack(&mut value));
-        // SAFETY: it has not ended, and a value is there.
-        let switched = unsafe { self.switch() };
-        self.sort_out(switched)
+        // SAFETY: as above, and a value is there.
+        Ok(unsafe {
+            self.record().inbox.set(pack(&mut value));
+            let switched = self.switch();
+            self.sort_out(switched)
+        })
     }
 
     /// The same while the thread unwinds: its pauses have to know that this is not their doing.
+    ///
+    /// # Safety
+    /// It has not ended and does not run.
     #[cold]
     #[inline(never)]
-    fn resume_panicking(&mut self, value: In) -> State<Out, Ret> {
+    unsafe fn resume_panicking(&mut self, value: In) -> State<Out, Ret> {
         let mut value = ManuallyDrop::new(value);
-        self.record().inbox.set(pack(&mut value));
-        // SAFETY: it has not ended, and a value is there.
-        let switched = unsafe { self.switch_panicking() };
-        self.sort_out(switched)
+        // SAFETY: the caller's promise, and a value is there.
+        unsafe {
+            self.record().inbox.set(pack(&mut value));
+            let switched = self.switch_panicking();
+            self.sort_out(switched)
+        }
     }
 
     /// What the switch came back with, as the user sees it.
+    ///
+    /// # Safety
+    /// It has just been switched to and come back.
     #[inline(always)]
-    fn sort_out(&mut self, switched: Switched<Ret>) -> State<Out, Ret> {
+    unsafe fn sort_out(&mut self, switched: Switched<Ret>) -> State<Out, Ret> {
         match switched {
             CoroutineResult::Yield(out) => {
-                if !self.record().rests() {
-                    self.found_retired();
+                // SAFETY: after a pause the record is there; a pause passes a value, unless it
+                // retires.
+                unsafe {
+                    if !self.record().rests() {
+                        self.found_retired();
+                    }
+                    State::Paused(unpack(out))
                 }
-                // SAFETY: a pause passes a value, unless it retires.
-                State::Paused(unsafe { unpack(out) })
             }
-            CoroutineResult::Return(result) => match self.finish(result) {
+            // SAFETY: the body has ended, and the record is still there.
+            CoroutineResult::Return(result) => match unsafe { self.finish(result) } {
                 Ok(value) => State::Complete(value),
                 Err(payload) => resume_unwind(payload),
             },
@@ -324,18 +342,40 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     }
 
     /// It was given up while it ran for us.
+    ///
+    /// # Safety
+    /// The record is there.
     #[cold]
-    fn found_retired(&mut self) -> ! {
-        let name = self.record().to_string();
-        self.forget(Status::Cancelled);
+    unsafe fn found_retired(&mut self) -> ! {
+        // SAFETY: the caller's promise.
+        let name = unsafe { self.record() }.to_string();
+        // SAFETY: as above.
+        unsafe { self.forget_retired() };
         panic!("{name} was given up while it ran: something that borrows from it would not end");
     }
 
-    /// Its record; it must not have ended.
+    /// Notes that it was given up.
+    ///
+    /// # Safety
+    /// The record is there.
+    #[cold]
+    unsafe fn forget_retired(&mut self) {
+        // SAFETY: the caller's promise.
+        let context = unsafe { self.record() };
+        if !matches!(context.lender, Lender::Nobody) {
+            // What it borrows would go away under frames that stay for ever.
+            report::abort(format!("{context} was given up although it borrows"));
+        }
+        self.forget(Status::Cancelled);
+    }
+
+    /// Its record.
+    ///
+    /// # Safety
+    /// It has not ended, or has just been switched to and come back.
     #[inline(always)]
-    fn record(&self) -> &Context {
-        debug_assert!(self.context.is_some());
-        // SAFETY: every caller in this file has just resumed it, or knows that it has not ended.
+    unsafe fn record(&self) -> &Context {
+        // SAFETY: the caller's promise: the record is there until `forget`.
         unsafe { &*self.context.unwrap_unchecked().as_ptr() }
     }
 
@@ -351,11 +391,13 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     /// As for [`switch`](Self::switch).
     #[cold]
     unsafe fn switch_panicking(&mut self) -> Switched<Ret> {
-        self.record().entered_panicking.set(true);
-        // SAFETY: the caller's promise.
-        let switched = unsafe { self.switch() };
-        self.record().entered_panicking.set(false);
-        switched
+        // SAFETY: the caller's promise; the record is there afterwards.
+        unsafe {
+            self.record().entered_panicking.set(true);
+            let switched = self.switch();
+            self.record().entered_panicking.set(false);
+            switched
+        }
     }
 
     /// Switches to its stack and back. The record is there afterwards, whatever happened.
@@ -364,17 +406,23 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
     /// It has not ended and does not run. The inbox is filled unless an order was given.
     #[inline(always)]
     unsafe fn switch(&mut self) -> Switched<Ret> {
-        self.record().goes(stack_pointer());
-        // SAFETY: corosensei's record has a stack pointer, because the coroutine has not ended and
-        // does not run (the caller's promise): saying so saves its check.
-        unsafe { assert_unchecked(!self.raw.done()) };
+        // SAFETY: the caller's promise. corosensei's record has a stack pointer, because the
+        // coroutine has not ended and does not run: saying so saves its check.
+        unsafe {
+            self.record().goes(stack_pointer());
+            assert_unchecked(!self.raw.done());
+        }
         self.raw.resume(())
     }
 
     /// Takes the result of a body that has ended and releases the stack.
+    ///
+    /// # Safety
+    /// The body has ended, and the record is still there.
     #[inline(always)]
-    fn finish(&mut self, result: Result<Ret, Payload>) -> Result<Ret, Payload> {
-        let slot = self.record().slot;
+    unsafe fn finish(&mut self, result: Result<Ret, Payload>) -> Result<Ret, Payload> {
+        // SAFETY: the caller's promise.
+        let slot = unsafe { self.record() }.slot;
         self.forget(match &result {
             Ok(_) => Status::Complete,
             Err(payload) => end_by(payload),
@@ -400,22 +448,32 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         }
     }
 
+    /// [`cancel`](Self::cancel), for users: a panic of the body's own comes out.
+    pub(crate) fn cancel_or_panic(&mut self) {
+        if let Err(payload) = self.cancel() {
+            resume_unwind(payload);
+        }
+    }
+
     /// Ends it: unwinds it if it is paused, drops its closure if it never ran. `Err` is a panic of
     /// the body's own.
     #[cold]
     pub(crate) fn cancel(&mut self) -> Result<(), Payload> {
         let Some(context) = self.context() else { return Ok(()) };
         if context.is_retired() {
-            self.forget(Status::Cancelled);
+            // SAFETY: the record of one that was given up stays.
+            unsafe { self.forget_retired() };
         } else if !context.started.get() {
-            return self.drop_unstarted();
+            // SAFETY: just asked.
+            return unsafe { self.drop_unstarted() };
         } else if context.is_running() || cfg!(panic = "abort") {
             self.forget(Status::Cancelled);
             stacks::leak(1);
         } else {
             context.cancellation.set(cancel::new_number());
             context.give_order(Order::Cancel);
-            return self.drain();
+            // SAFETY: it has been resumed, does not run and has not ended, so it is paused.
+            return unsafe { self.drain() };
         }
         Ok(())
     }
@@ -427,25 +485,34 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         match self.context() {
             Some(context) if context.started.get() && !context.is_retired() => {
                 context.give_order(Order::Close);
-                self.drain()
+                // SAFETY: it has been resumed, has not ended, and does not run: `enter` has the
+                // handle back.
+                unsafe { self.drain() }
             }
             _ => self.cancel(),
         }
     }
 
     /// Resumes one that was ordered to end, and takes what comes.
-    fn drain(&mut self) -> Result<(), Payload> {
-        let number = self.record().cancellation.get();
-        // SAFETY: it is paused, and the order is set.
-        let switched =
-            unsafe { if thread::panicking() { self.switch_panicking() } else { self.switch() } };
+    ///
+    /// # Safety
+    /// It is paused, and the order is given.
+    unsafe fn drain(&mut self) -> Result<(), Payload> {
+        // SAFETY: the caller's promise.
+        let (number, switched) = unsafe {
+            let number = self.record().cancellation.get();
+            let panicking = thread::panicking();
+            (number, if panicking { self.switch_panicking() } else { self.switch() })
+        };
         match switched {
             // Ordered to end, it never pauses again: this is how it says that it was given up.
             CoroutineResult::Yield(_) => {
-                self.forget(Status::Cancelled);
+                // SAFETY: the record of one that was given up stays.
+                unsafe { self.forget_retired() };
                 Ok(())
             }
-            CoroutineResult::Return(result) => match self.finish(result) {
+            // SAFETY: the body has ended, and the record is still there.
+            CoroutineResult::Return(result) => match unsafe { self.finish(result) } {
                 // The body ended on its own terms; nobody wants the value.
                 Ok(value) => catch_unwind(AssertUnwindSafe(|| drop(value))),
                 Err(payload) if cancel::is_signal(&payload, number) => Ok(()),
@@ -456,8 +523,12 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
 
     /// Drops the closure of one that never ran, and gives the stack back. `Err` is a panic of what the
     /// closure had captured.
-    fn drop_unstarted(&mut self) -> Result<(), Payload> {
-        let (slot, body) = (self.record().slot, self.record().body);
+    ///
+    /// # Safety
+    /// It was never resumed, and has not ended.
+    unsafe fn drop_unstarted(&mut self) -> Result<(), Payload> {
+        // SAFETY: the caller's promise.
+        let (slot, body) = unsafe { (self.record().slot, self.record().body) };
         self.forget(Status::Cancelled);
         // SAFETY: the closure was written when the coroutine was made and has not been moved out; it
         // will not be used again, since the record is forgotten.

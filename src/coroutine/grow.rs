@@ -9,9 +9,9 @@ use super::context::Lender;
 use super::core::Core;
 use super::{Builder, Pauser, State, no_stack};
 use crate::erase::AbortBomb;
-use crate::stacks::SpawnError;
+use crate::stacks::{Request, SpawnError};
 
-/// Runs a closure on a stack with at least `size` bytes of frames, and returns what it returns.
+/// Runs a closure on a stack with at least `size` bytes of frames (and at least 32 KiB), and returns what it returns.
 ///
 /// For deep recursion inside a coroutine that has a small stack, or on a thread whose stack is too
 /// small. The stack comes from the same pool as those of coroutines.
@@ -57,8 +57,10 @@ fn grow_at<R>(
     f: impl FnOnce() -> R,
     at: &'static Location<'static>,
 ) -> Result<R, SpawnError> {
-    let (plan, name) =
-        Builder::new().name("stack::grow").stack_size(size).plan(at, Lender::here(), false)?;
+    let (plan, name) = Builder::new()
+        .name("stack::grow")
+        .stack_size(size.max(Request::LEAST_FRAMES))
+        .plan(at, Lender::here(), false)?;
     // SAFETY: `f` and what it refers to outlive this frame, and the coroutine ends within it: nobody
     // has its pauser, so the resume comes back only when the body has returned or panicked.
     let mut core: Core<(), Infallible, R> =
@@ -67,8 +69,9 @@ fn grow_at<R>(
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| core.resume(())));
     bomb.disarm();
     match result {
-        Ok(State::Complete(value)) => Ok(value),
-        Ok(State::Paused(never)) => match never {},
+        Ok(Ok(State::Complete(value))) => Ok(value),
+        Ok(Ok(State::Paused(never))) => match never {},
+        Ok(Err(())) => unreachable!("it was made a moment ago"),
         Err(payload) => std::panic::resume_unwind(payload),
     }
 }

@@ -22,7 +22,7 @@ mod grow;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::panic::{Location, resume_unwind};
+use std::panic::Location;
 
 pub use cancel::is_cancel;
 pub use context::no_pause;
@@ -196,10 +196,10 @@ impl<In, Out, Ret> Coroutine<In, Out, Ret> {
     #[inline(always)]
     #[track_caller]
     pub fn resume(&mut self, value: In) -> State<Out, Ret> {
-        if self.core.has_ended() {
-            self.core.resumed_after_end();
+        match self.core.resume(value) {
+            Ok(state) => state,
+            Err(_) => self.core.resumed_after_end(),
         }
-        self.core.resume(value)
     }
 
     /// Runs it until it pauses or returns, unless it has ended.
@@ -211,7 +211,7 @@ impl<In, Out, Ret> Coroutine<In, Out, Ret> {
     /// Only what the coroutine panics with.
     #[inline]
     pub fn try_resume(&mut self, value: In) -> Result<State<Out, Ret>, In> {
-        if self.core.has_ended() { Err(value) } else { Ok(self.core.resume(value)) }
+        self.core.resume(value)
     }
 
     /// Where it is in its life.
@@ -222,8 +222,9 @@ impl<In, Out, Ret> Coroutine<In, Out, Ret> {
     /// Ends it now: unwinds it if it is paused, drops its closure if it never ran, does nothing if
     /// it has ended.
     ///
-    /// Afterwards its status is [`Status::Cancelled`], or [`Status::Complete`] if the body caught the
-    /// signal and returned; what it returned is dropped.
+    /// Afterwards its status is [`Status::Cancelled`]; or [`Status::Complete`] if the body caught the
+    /// signal and returned (what it returned is dropped), [`Status::Panicked`] if it caught it and
+    /// panicked.
     ///
     /// # Pausing
     /// The coroutine's destructors run on its own stack. They must not pause it.
@@ -231,9 +232,7 @@ impl<In, Out, Ret> Coroutine<In, Out, Ret> {
     /// # Panics
     /// When the body ends with a panic of its own instead.
     pub fn cancel(&mut self) {
-        if let Err(payload) = self.core.cancel() {
-            resume_unwind(payload);
-        }
+        self.core.cancel_or_panic();
     }
 
     /// Its name, as given to [`Builder::name`]; `None` once it has ended.
@@ -242,7 +241,8 @@ impl<In, Out, Ret> Coroutine<In, Out, Ret> {
     }
 
     /// Bytes of stack at the deepest so far, bookkeeping included (up to 1.5 KiB). `None` unless it
-    /// was built with [`Builder::measure`].
+    /// was built with [`Builder::measure`] or while [`measure_all`](crate::stack::measure_all) was on,
+    /// and on Windows.
     pub fn stack_used(&self) -> Option<usize> {
         self.core.stack_used()
     }
@@ -307,7 +307,10 @@ impl Builder {
     ///
     /// It is rounded up to what fits into a slot of 64 KiB, 256 KiB, 1 MiB, 4 MiB and so on, of which
     /// 16 KiB are the guard: 48 KiB is the most that the smallest slot has. Up to 1.5 KiB are
-    /// bookkeeping. Memory is taken page by page as frames touch it, so a large stack costs address
+    /// bookkeeping. Leave room for unwinding: a cancellation takes 2 KiB, a panic that prints a backtrace
+    /// 24 KiB. Values that are passed in and out are moved through several frames, up to 23 times their
+    /// size in a debug build: box those above 1 KiB. Where pages are larger than 16 KiB, so is the
+    /// guard, and the frames are fewer. Memory is taken page by page as frames touch it, so a large stack costs address
     /// space, and page tables of a five-hundredth of its size.
     #[inline]
     pub fn stack_size(mut self, bytes: usize) -> Self {

@@ -183,14 +183,20 @@ impl<Out> Pauser<(), Out> {
     /// Pauses once for each item of an iterator.
     ///
     /// # Pausing
-    /// As [`pause`](Self::pause), per item. Stops early when nobody takes items any more.
+    /// As [`pause`](Self::pause), per item. Returns early when nobody takes items any more, and in a
+    /// destructor that runs while the generator unwinds.
+    ///
+    /// # Panics
+    /// As [`pause`](Self::pause).
     #[track_caller]
     pub fn pause_all(&self, items: impl IntoIterator<Item = Out>) {
-        for item in items {
-            if self.context().order() == Order::Close {
-                return;
+        let mut items = items.into_iter();
+        let context = self.context();
+        while context.order() != Order::Close && !cancel::unwinds(context) {
+            match items.next() {
+                Some(item) => self.pause(item),
+                None => return,
             }
-            self.pause(item);
         }
     }
 }

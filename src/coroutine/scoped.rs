@@ -225,10 +225,10 @@ impl<In, Out, Ret> Entered<'_, In, Out, Ret> {
     #[inline(always)]
     #[track_caller]
     pub fn resume(&mut self, value: In) -> State<Out, Ret> {
-        if self.core.has_ended() {
-            self.core.resumed_after_end();
+        match self.core.resume(value) {
+            Ok(state) => state,
+            Err(_) => self.core.resumed_after_end(),
         }
-        self.core.resume(value)
     }
 
     /// As [`Coroutine::try_resume`].
@@ -237,7 +237,7 @@ impl<In, Out, Ret> Entered<'_, In, Out, Ret> {
     /// Gives `value` back when the coroutine has ended.
     #[inline]
     pub fn try_resume(&mut self, value: In) -> Result<State<Out, Ret>, In> {
-        if self.core.has_ended() { Err(value) } else { Ok(self.core.resume(value)) }
+        self.core.resume(value)
     }
 
     /// As [`Coroutine::status`].
@@ -247,9 +247,12 @@ impl<In, Out, Ret> Entered<'_, In, Out, Ret> {
 
     /// As [`Coroutine::cancel`].
     pub fn cancel(&mut self) {
-        if let Err(payload) = self.core.cancel() {
-            resume_unwind(payload);
-        }
+        self.core.cancel_or_panic();
+    }
+
+    /// As [`Coroutine::name`].
+    pub fn name(&self) -> Option<&str> {
+        self.core.name()
     }
 
     /// As [`Coroutine::stack_used`].

@@ -6,7 +6,7 @@
 //!   | colour: 0 to 15 lines  |  so that the hot words of many stacks do not share a cache set
 //!   +------------------------+  <- Slot::high
 //!   | Tag                    |  who lives here: read by the overflow report
-//!   | the coroutine's record |
+//!   | the coroutine's record |  see the coroutine room's `core`
 //!   | frames                 |
 //!   ~                        ~
 //!   | guard, >= 16 KiB       |  touching it ends the process with a report
@@ -25,7 +25,7 @@
 //! | `system` | the system calls (Unix) |
 //! | `slab` | mappings cut into guarded slots (Unix) |
 //! | `single` | one system stack per slot (Windows) |
-//! | `pool` | idle lists: per thread, and for ended threads |
+//! | `pool` | idle lists per thread, and how they trade with the shelf |
 //! | `usage` | how deep stacks got, per place of creation |
 //! | `overflow` | the report from the signal handler (Unix) |
 
@@ -299,7 +299,8 @@ unsafe fn used_above(slot: Slot, guard: usize) -> usize {
 /// or nobody lives there.
 pub(crate) fn record_at(address: usize) -> Option<*const ()> {
     let (id, class) = slab::slot_at(address)?;
-    // SAFETY: the tag of a slot that was cut is readable memory: all zero, or what was left there.
+    // SAFETY: the slab is mapped and never unmapped, and a slot's top is never guarded: the tag is what
+    // was left there, or all zero as in fresh memory.
     let tag = unsafe { Slot::at(id, class).tag() };
     let record = tag.record.get();
     (tag.guard.get() != 0 && !record.is_null()).then_some(record)
@@ -316,7 +317,7 @@ pub(crate) fn leak(stacks: usize) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Stacks in use by coroutines.
+    /// Stacks in use: by coroutines (forgotten ones too) and by `grow`.
     pub live: usize,
     /// Stacks that wait to be reused, on all threads.
     pub idle: usize,

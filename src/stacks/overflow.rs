@@ -90,8 +90,8 @@ unsafe extern "C" fn on_fault(
     let address = unsafe { (*info).si_addr() } as usize;
     if let Some((low, class)) = slab::slot_at(address) {
         let slot = Slot::at(low, class);
-        // SAFETY: every slot that was cut is readable memory at its top; if nobody lives there the
-        // guard is 0 or whatever zeroed memory reads as, which is 0 too.
+        // SAFETY: the slab is mapped and never unmapped, and a slot's top is never guarded; if nobody
+        // lives there the guard is 0, as in fresh memory.
         let tag = unsafe { slot.tag() };
         let on_this_stack = stack_pointer(context).is_none_or(|sp| {
             sp.wrapping_sub(low.saturating_sub(FAR_FRAME)) < super::slot_len(class) + FAR_FRAME

@@ -211,7 +211,9 @@ pub(super) fn put(slot: Slot) {
 fn put_while_thread_ends(slot: Slot) {
     // SAFETY: nobody uses the slot.
     unsafe { slab::give_back(slot.low(), slot_len(slot.class)) };
-    slab::depot().shelf.keep(slot.class, &[slot.id]);
+    if !slab::depot().shelf.keep(slot.class, &[slot.id]) {
+        count_leaked(1);
+    }
 }
 
 impl Drop for Lists {
@@ -219,7 +221,9 @@ impl Drop for Lists {
         for class in 0..CLASSES as u8 {
             let mut idle = mem::take(&mut self.idle[class as usize]);
             give_back(class, &mut idle);
-            slab::depot().shelf.keep(class, &idle);
+            if !slab::depot().shelf.keep(class, &idle) {
+                count_leaked(idle.len());
+            }
         }
         if let Some(count) = self.count.take() {
             COUNTS

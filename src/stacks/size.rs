@@ -43,6 +43,9 @@ impl Request {
     /// Bytes of frames that such a stack has where pages are small.
     pub(crate) const DEFAULT_FRAMES: usize = slot_len(DEFAULT_CLASS) - GUARD;
 
+    /// Least bytes of frames.
+    pub(crate) const LEAST_FRAMES: usize = LEAST_FRAMES;
+
     /// The smallest class that has `frames` bytes above a guard of `guard` bytes.
     #[inline]
     pub(crate) fn sized(frames: usize, guard: Option<usize>) -> Result<Self, SpawnError> {

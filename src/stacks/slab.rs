@@ -178,7 +178,7 @@ fn register(start: usize, len: usize, class: u8) -> io::Result<()> {
 pub(crate) fn slot_at(address: usize) -> Option<(usize, u8)> {
     // Partner: the Release store in `register`.
     let mut slab = NEWEST.load(Ordering::Acquire).cast_const();
-    // SAFETY: registered slabs are leaked boxes, complete before they were published.
+    // SAFETY: registered slabs are leaked, complete before they were published.
     while let Some(here) = unsafe { slab.as_ref() } {
         let offset = address.wrapping_sub(here.start);
         if offset < here.len {

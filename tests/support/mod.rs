@@ -153,6 +153,15 @@ pub(crate) fn reports<R>(f: impl FnOnce() -> R) -> (R, Vec<Report>) {
 /// this test binary again, told by a variable to run the scenario when it comes to this test.
 /// A scenario that returns exits with 0.
 pub(crate) fn child(test: &str, scenario: impl FnOnce()) -> Output {
+    child_writing_to(None, test, scenario)
+}
+
+/// The same with the child's stderr sent to a file.
+pub(crate) fn child_writing_to(
+    stderr: Option<&str>,
+    test: &str,
+    scenario: impl FnOnce(),
+) -> Output {
     const CHILD: &str = "SEGNO_TEST_CHILD";
     if std::env::var(CHILD).is_ok_and(|wanted| wanted == test) {
         scenario();
@@ -174,6 +183,11 @@ pub(crate) fn child(test: &str, scenario: impl FnOnce()) -> Output {
         }
         None => Command::new(this),
     };
+    if let Some(path) = stderr {
+        let file = std::fs::File::options().write(true).open(path);
+        // `output` leaves alone what is set before.
+        command.stderr(file.expect("the file can be written to"));
+    }
     command
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, test)
