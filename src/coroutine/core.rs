@@ -111,7 +111,7 @@ pub(crate) type Name = Option<Cow<'static, str>>;
 
 /// A coroutine of any lifetime. Owns the slot; everything public is a wrapper around this.
 pub(crate) struct Core<In, Out, Ret> {
-    /// corosensei's record; dropped when `context` becomes `None`.
+    /// corosensei's record; dropped when the stack is released, so never if that is leaked.
     raw: ManuallyDrop<Raw<Ret>>,
     /// The record on its stack; `None` once it has ended and the stack is gone.
     context: Option<NonNull<Context>>,
