@@ -110,27 +110,25 @@ pub(super) fn refill(class: u8) -> Result<Slot, SpawnError> {
     if let Some(slot) = take_over(class, TAKE_OVER) {
         return Ok(slot);
     }
-    let first = slab::depot().cut(class);
-    let low = match first {
-        Ok(low) => low,
-        // Out of memory, of address space or of mappings: give back what is idle and try again.
-        Err(_) => {
-            trim();
-            let again = slab::depot().cut(class);
-            match again {
-                Ok(low) => low,
-                // An idle stack that is larger than needed is better than none.
-                Err(error) => return larger(class).ok_or(error),
-            }
-        }
-    };
-    let room = with_lists(|lists| lists.make_room(class, 1));
-    if let Some(Err(_)) = room {
-        slab::depot().uncut(class, low);
+    // Room first: a slot that could not be put back one day is not cut.
+    if let Some(Err(_)) = with_lists(|lists| lists.make_room(class, 1)) {
         let source = io::ErrorKind::OutOfMemory.into();
         return Err(SpawnError::NoMemory { asked: slot_len(class), source });
     }
-    Ok(Slot::at(low, class))
+    let first = slab::depot().cut(class);
+    // Out of memory, of address space or of mappings: give back what is idle and try again.
+    let cut = first.or_else(|_| {
+        trim();
+        slab::depot().cut(class)
+    });
+    match cut {
+        Ok(id) => Ok(Slot::at(id, class)),
+        Err(error) => {
+            with_lists(|lists| lists.taken[class as usize] -= 1);
+            // An idle stack that is larger than needed is better than none.
+            larger(class).ok_or(error)
+        }
+    }
 }
 
 /// Takes one idle slot from the depot, and some more into this thread's list.

@@ -39,11 +39,6 @@ pub(crate) fn depot() -> MutexGuard<'static, Depot> {
 }
 
 impl Depot {
-    /// A stack that was made and cannot be used is left for whoever can.
-    pub(crate) fn uncut(&mut self, class: u8, id: usize) {
-        self.shelf.keep(class, &[id]);
-    }
-
     /// Makes a new stack. Its id is the address of the leaked `DefaultStack`.
     pub(crate) fn cut(&mut self, class: u8) -> Result<usize, SpawnError> {
         let asked = slot_len(class);

@@ -122,15 +122,6 @@ impl Depot {
         Ok(low)
     }
 
-    /// Takes back the slot that was cut last; its guard stays and is made again.
-    pub(crate) fn uncut(&mut self, class: u8, low: usize) {
-        let next = &mut self.next[class as usize].0;
-        if *next == low + slot_len(class) {
-            *next = low;
-            CUT.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
     /// Maps a slab for this class: a small one when a large one is refused.
     fn map_slab(&mut self, class: u8) -> io::Result<(usize, usize)> {
         let slot = slot_len(class);
