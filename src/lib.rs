@@ -182,17 +182,37 @@
 // The rooms of the house, foundations first: each imports only from those above it, and `tests/tidy.rs`
 // keeps it so. A file's head says which part of its room it is.
 mod report;
+mod model;
 mod erase;
 mod stacks;
 mod coroutine;
 mod generator;
+mod task;
+mod wait;
+mod event_loop;
+mod time;
+mod scope;
 
 pub use coroutine::{
     Builder, Coroutine, Entered, Pauser, Scoped, State, Status, is_cancel, no_pause,
 };
+pub use event_loop::{
+    DeadlockReport, EventLoop, External, JoinError, JoinHandle, LoopBuilder, LoopClosed,
+    LoopHandle, RunError, StuckTask, TaskBuilder, external, handle, run, spawn, task,
+};
 pub use generator::{Generator, Items, Outlet, ScopedGenerator};
 pub use report::{Report, ReportKind, on_report};
+pub use scope::{
+    CancelHandle, CancelScope, Cancelled, Elapsed, ScopedJoinHandle, ScopedTask, TryScope,
+    cancel_scope, join_all, race, scope, shield, timeout, timeout_at, try_join, try_scope,
+};
 pub use stacks::SpawnError;
+pub use task::{
+    CancelKind, CancelReason, Clock, Current, Failures, Panics, Scope, TaskId, TaskLocal, Waker,
+    checkpoint, current, is_cancelled, is_in_task, pause, try_current, waker, yield_now,
+};
+
+pub use time::{Interval, MissedTicks, interval, now, sleep, sleep_until};
 
 /// The stacks that coroutines run on: what they cost, how deep they get, when they are given back.
 pub mod stack {

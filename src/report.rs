@@ -21,6 +21,12 @@ pub enum ReportKind {
     Retired,
     /// A panic that could not be handed to anybody, because another one was already on its way.
     LostPanic,
+    /// A task panicked, or could not run at all, and nobody had its handle.
+    TaskPanicked,
+    /// A task kept its event loop from everything else for longer than the watchdog was told to allow.
+    Blocked,
+    /// An event loop was dropped where it could not end its tasks: they stay as they are, for ever.
+    LoopLeaked,
     /// The process is about to abort; the message says which rule leaves no other way.
     Abort,
 }

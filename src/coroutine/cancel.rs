@@ -121,14 +121,31 @@ pub(crate) fn raise(context: &Context, at: &'static Location<'static>) -> ! {
     if raised > PATIENCE + 1 {
         give_up(context, at, PATIENCE);
     }
-    // What runs between here and its root is unwound with it.
+    throw(context, context.cancellation.get())
+}
+
+/// Unwinds what runs, from here out to a frame of `target` that takes the signal with this number.
+#[cold]
+pub(crate) fn throw(target: &Context, number: u64) -> ! {
+    // What runs between here and there is unwound with it.
     for here in chain() {
-        here.unwound_by.set(context.cancellation.get());
-        if ptr::eq(here, context) {
+        here.unwound_by.set(number);
+        if ptr::eq(here, target) {
             break;
         }
     }
-    resume_unwind(Box::new(CancelSignal::new(context.cancellation.get())))
+    resume_unwind(Box::new(CancelSignal::new(number)))
+}
+
+/// Leaves everything that runs from here out to `top` for good: none of it is resumed again, and the
+/// stacks stay as they are. Whoever resumed `top` finds it retired.
+#[cold]
+pub(crate) fn abandon(top: &Context) -> ! {
+    stacks::leak(retire_to(top));
+    // SAFETY: it runs, so it has a yielder. Everything on the stacks in between stays where it is for
+    // ever, so nothing that anybody borrowed from them goes away. Nobody unpacks the word.
+    unsafe { &*top.yielder.get() }.suspend(Word::uninit());
+    report::abort(format!("{top} was resumed after it had been given up"));
 }
 
 /// Ends what will not end: the outermost coroutine that lent frames to `stubborn`, itself if it
@@ -156,7 +173,6 @@ pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>, patien
     if !chain().any(|here| ptr::eq(here, top)) {
         report::abort(format!("{story}; it does not run under the coroutine that it borrows from"));
     }
-    stacks::leak(retire_to(top));
     // SAFETY: `top` runs, so its stack is there.
     let top = unsafe { &*top };
     let with = if ptr::eq(top, stubborn) { String::new() } else { format!(", with it {top}") };
@@ -164,10 +180,7 @@ pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>, patien
         ReportKind::Retired,
         format!("{story}: given up, its stack stays as it is{with}; {remedy}"),
     );
-    // SAFETY: it runs, so it has a yielder. Everything on the stacks in between stays where it is for
-    // ever, so nothing that anybody borrowed from them goes away. Nobody unpacks the word.
-    unsafe { &*top.yielder.get() }.suspend(Word::uninit());
-    report::abort(format!("{top} was resumed after it had been given up"));
+    abandon(top)
 }
 
 /// Drops a payload that nobody wants. Its destructor is the user's and may panic in its turn; what comes

@@ -118,6 +118,9 @@ pub(crate) unsafe fn context_above(link: *const ()) -> *const Context {
     unsafe { *link.cast::<*const Context>().add(SIGNS) }
 }
 
+/// A frame that must not be left by a pause: what it is, and where it was opened.
+type Opened = (&'static str, &'static Location<'static>);
+
 /// A closure that lies on the stack that it will run on.
 #[derive(Clone, Copy)]
 pub(crate) struct Body {
@@ -154,6 +157,9 @@ pub(crate) struct Context {
     pub(crate) started: Cell<bool>,
     /// Whether it is a generator: its pauses take `()` and may return without having paused.
     pub(crate) generator: bool,
+    /// Whether a scheduler runs it as a task: it may pause inside frames that a bare coroutine must
+    /// not leave.
+    task: Cell<bool>,
     /// What it was told.
     order: Cell<Order>,
     /// How many frames are open on it that must not be paused in.
@@ -171,8 +177,10 @@ pub(crate) struct Context {
     pub(crate) slot: Slot,
     /// Who has to outlive it.
     pub(crate) lender: Lender,
-    /// The innermost open frame: what it is and where it was opened.
-    opened: Cell<Option<(&'static str, &'static Location<'static>)>>,
+    /// The innermost open frame.
+    opened: Cell<Option<Opened>>,
+    /// The innermost open frame that not even a task may leave.
+    barred: Cell<Option<Opened>>,
     /// corosensei's end of it; null until it runs first.
     pub(crate) yielder: Cell<*const Yielder>,
     /// Its closure, until it runs first.
@@ -208,6 +216,7 @@ impl Context {
             entered_panicking: Cell::new(false),
             started: Cell::new(false),
             generator,
+            task: Cell::new(false),
             order: Cell::new(Order::None),
             open_frames: Cell::new(0),
             raised: Cell::new(0),
@@ -217,6 +226,7 @@ impl Context {
             slot,
             lender,
             opened: Cell::new(None),
+            barred: Cell::new(None),
             yielder: Cell::new(ptr::null()),
             body,
         }
@@ -247,6 +257,17 @@ impl Context {
     #[inline(always)]
     pub(crate) fn is_retired(&self) -> bool {
         self.resumed_from.get() == RETIRED
+    }
+
+    /// From now on a scheduler runs it, and pauses it by rules of its own.
+    pub(crate) fn becomes_task(&self) {
+        self.task.set(true);
+    }
+
+    /// Whether `address` lies on its stack.
+    #[inline(always)]
+    pub(crate) fn has(&self, address: usize) -> bool {
+        address.wrapping_sub(self.low) < self.slot.top() - self.low
     }
 
     /// Whether `address` lies on its stack and nothing asks for attention.
@@ -342,7 +363,8 @@ pub(crate) fn check_pause(target: &Context, at: &'static Location<'static>) {
         );
     }
     for here in chain() {
-        if let Some((what, opened_at)) = here.opened.get() {
+        let open = if target.task.get() { here.barred.get() } else { here.opened.get() };
+        if let Some((what, opened_at)) = open {
             panic!(
                 "paused {target} at {at} inside `{what}` opened at {opened_at} on {here}: \
                  that must be left before anything around it pauses"
@@ -356,32 +378,54 @@ pub(crate) fn check_pause(target: &Context, at: &'static Location<'static>) {
 
 /// Counts a frame that must not be paused in, on the context that it is opened on.
 pub(crate) struct OpenFrame {
-    /// The context; `None` on a stack that is not a coroutine's, where nothing can pause.
+    /// The context; `None` where nothing has to be refused.
     context: Option<&'static Context>,
-    /// The frame around this one.
-    around: Option<(&'static str, &'static Location<'static>)>,
+    /// What [`Context::opened`] was before.
+    around: Option<Opened>,
+    /// What [`Context::barred`] was before.
+    barred_around: Option<Opened>,
 }
 
 impl OpenFrame {
-    /// Opens a frame on the current context.
+    /// Opens a frame that nobody may leave by a pause.
+    fn bar(what: &'static str, at: &'static Location<'static>) -> Self {
+        let frame = Self::on(current(), what, at);
+        if let Some(here) = frame.context {
+            here.barred.set(Some((what, at)));
+        }
+        frame
+    }
+
+    /// Opens a frame that a task may leave by a pause, and bare coroutines may not: they could be
+    /// dropped, forgotten, or resumed under another task. On a task's own stack it costs nothing.
     pub(crate) fn open(what: &'static str, at: &'static Location<'static>) -> Self {
-        let context = current();
-        let mut around = None;
+        Self::on(current().filter(|here| !here.task.get()), what, at)
+    }
+
+    /// Opens a frame on this context.
+    fn on(
+        context: Option<&'static Context>,
+        what: &'static str,
+        at: &'static Location<'static>,
+    ) -> Self {
+        let (mut around, mut barred_around) = (None, None);
         if let Some(here) = context {
             around = here.opened.replace(Some((what, at)));
+            barred_around = here.barred.get();
             here.open_frames.set(here.open_frames.get() + 1);
             here.sum_up();
         }
-        Self { context, around }
+        Self { context, around, barred_around }
     }
 }
 
 impl Drop for OpenFrame {
     fn drop(&mut self) {
-        // The frame lies on this context's stack, so the context is there while the frame is; pauses
-        // are refused while it is open, so it runs.
+        // The frame lies on this context's stack, so the context is there while the frame is; it is
+        // left by nobody but a task whose stack this is not, and such a task comes back first.
         if let Some(here) = self.context {
             here.opened.set(self.around);
+            here.barred.set(self.barred_around);
             here.open_frames.set(here.open_frames.get() - 1);
             here.sum_up();
         }
@@ -411,6 +455,6 @@ impl Drop for OpenFrame {
 /// ```
 #[track_caller]
 pub fn no_pause<R>(f: impl FnOnce() -> R) -> R {
-    let _open = OpenFrame::open("no_pause", Location::caller());
+    let _barred = OpenFrame::bar("no_pause", Location::caller());
     f()
 }

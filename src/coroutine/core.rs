@@ -125,6 +125,82 @@ pub(crate) struct Core<In, Out, Ret> {
     types: PhantomData<Types<In, Out, Ret>>,
 }
 
+/// What a scheduler's resume came back with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It paused.
+    Paused,
+    /// It has ended, and its stack is back in the pool.
+    Ended,
+    /// It was given up: never resume it again, its stack stays as it is.
+    Retired,
+}
+
+/// A stack for a coroutine that is made next. It is leaked if none is made.
+pub(crate) struct SetAside(Slot);
+
+impl SetAside {
+    /// Sets a stack aside.
+    #[inline(always)]
+    pub(crate) fn new(plan: &Plan, name: Name) -> Result<Self, SpawnError> {
+        stacks::acquire(plan.request, plan.spawned_at, name).map(Self)
+    }
+}
+
+/// What tasks are made of: whatever goes in and out goes other ways.
+impl Core<(), (), ()> {
+    /// Makes one on a stack that was set aside for it.
+    #[inline(always)]
+    pub(crate) fn on<F>(stack: SetAside, plan: Plan, body: F) -> Self
+    where
+        F: FnOnce(&Pauser<(), ()>, ()) + 'static,
+    {
+        const { assert!(size_of::<F>() <= IN_PLACE && align_of::<F>() <= 64) };
+        // SAFETY: everything in it is `'static`, and nobody else has the slot.
+        unsafe { Self::place_on(stack.0, plan, body) }
+    }
+
+    /// Resumes it for a scheduler, which does not run while the thread panics. The body lets nothing
+    /// out.
+    #[inline(always)]
+    pub(crate) fn step(&mut self) -> Step {
+        debug_assert!(!self.has_ended() && !thread::panicking());
+        // SAFETY: it has not ended; that it does not run follows from `&mut self`. `()` needs no inbox.
+        // After the switch the record is there, as `sort_out` says.
+        unsafe {
+            match self.switch() {
+                CoroutineResult::Yield(_) => {
+                    if self.record().rests() {
+                        return Step::Paused;
+                    }
+                    self.forget(Status::Cancelled);
+                    Step::Retired
+                }
+                CoroutineResult::Return(result) => {
+                    if let Err(payload) = self.finish(result) {
+                        body_let_out(&payload);
+                    }
+                    Step::Ended
+                }
+            }
+        }
+    }
+
+    /// Gives up one that is paused: it is never resumed again, and its stack stays as it is.
+    pub(crate) fn retire(&mut self) {
+        if !self.has_ended() {
+            self.forget(Status::Cancelled);
+            stacks::leak(1);
+        }
+    }
+}
+
+/// A task's body catches everything; what it lets out is a mistake of this library's.
+#[cold]
+fn body_let_out(payload: &Payload) -> ! {
+    report::abort(format!("a task's body let a panic out: {}", cancel::message(payload)))
+}
+
 /// Takes `size_of::<T>()` bytes, aligned for `T`, off the top of a stack.
 #[inline]
 fn reserve<T>(top: &mut usize) -> *mut T {
@@ -188,6 +264,19 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         F: FnOnce(&Pauser<In, Out>, In) -> Ret,
     {
         let slot = stacks::acquire(plan.request, plan.spawned_at, name)?;
+        // SAFETY: the caller's promise; the slot is new.
+        Ok(unsafe { Self::place_on(slot, plan, body) })
+    }
+
+    /// Writes record and closure to the top of this stack.
+    ///
+    /// # Safety
+    /// As for [`new`](Self::new). The slot was acquired for this, and the closure is small.
+    #[inline(always)]
+    unsafe fn place_on<F>(slot: Slot, plan: Plan, body: F) -> Self
+    where
+        F: FnOnce(&Pauser<In, Out>, In) -> Ret,
+    {
         let mut top = slot.top();
         let context = reserve::<Context>(&mut top);
         let place = reserve::<F>(&mut top);
@@ -210,14 +299,14 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
             let raw = Raw::with_stack_unchecked(bounds, move |yielder, ()| {
                 run::<In, Out, Ret, F>(context, place, yielder)
             });
-            Ok(Self {
+            Self {
                 raw: ManuallyDrop::new(raw),
                 context: Some(NonNull::new_unchecked(context)),
                 spawned_at: plan.spawned_at,
                 end: Status::Cancelled,
                 used: 0,
                 types: PhantomData,
-            })
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `anchor` | a word per thread, for the rooms above |
 //! | `parcel` | values on their way between stacks |
 //! | `context` | the record of a coroutine, the chain of those that run, frames that must not be left |
 //! | `cancel` | the signal that unwinds one, and what becomes of those that swallow it |
@@ -12,6 +13,7 @@
 //!
 //! With the stack room this is the only part that knows corosensei, and the only one that switches.
 
+mod anchor;
 mod parcel;
 mod context;
 mod cancel;
@@ -30,9 +32,12 @@ pub use grow::{grow, try_grow};
 pub use pauser::Pauser;
 pub use scoped::{Entered, Scoped};
 
-use self::core::Plan;
-pub(crate) use self::core::{Core, Name};
-pub(crate) use context::{Lender, Types};
+pub(crate) use self::core::{Core, Name, Plan, SetAside, Step};
+pub(crate) use anchor::{anchor, set_anchor};
+pub(crate) use cancel::{
+    LONG_PATIENCE, PATIENCE, Payload, abandon, discard, is_signal, message, new_number, throw,
+};
+pub(crate) use context::{Lender, OpenFrame, Types, stack_pointer};
 pub(crate) use scoped::enter;
 
 use crate::stacks::{Request, SpawnError};

@@ -93,6 +93,33 @@ impl<In, Out> Pauser<In, Out> {
         self.pause_with_care(out, Location::caller())
     }
 
+    /// Pauses a task whose room has looked whether the thread panics; the room's own flag says what
+    /// happened meanwhile.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn pause_task(&self)
+    where
+        Out: Default,
+    {
+        let context = self.context();
+        if context.reaches(stack_pointer()) {
+            self.yielder.suspend(pack(&mut ManuallyDrop::new(Out::default())));
+        } else {
+            self.pause_task_with_care(Location::caller());
+        }
+    }
+
+    /// The same from the stack of a coroutine that runs under it, or inside frames that bar it.
+    #[cold]
+    #[inline(never)]
+    fn pause_task_with_care(&self, at: &'static Location<'static>)
+    where
+        Out: Default,
+    {
+        check_pause(self.context(), at);
+        self.yielder.suspend(pack(&mut ManuallyDrop::new(Out::default())));
+    }
+
     /// Whether this coroutine has been told to end: what it still does is clean-up.
     ///
     /// True from its own cancellation on, in the destructors that this runs too, and for a generator

@@ -1,0 +1,271 @@
+//! The loop itself.
+//!
+//! ```text
+//!   round:  look (mail, deadlines) --> the tasks that are ready now, each resumed once
+//!             ^                          | looks again after every 64
+//!   idle:     '-- sleep until the nearest deadline, or mail <--' nothing ready
+//! ```
+//!
+//! Tasks that are woken during a round run in the next. The clock is read only while a deadline is set.
+
+use std::ptr;
+use std::time::Duration;
+
+use super::EventLoop;
+use super::deadlock::DeadlockReport;
+use crate::coroutine::Step;
+use crate::report::{self, ReportKind};
+use crate::task::{CancelKind, CancelReason, Event, Home, Message, Task};
+
+/// Resumes between two looks at mail and clock.
+const LOOK_AFTER: usize = 64;
+/// How far ahead of the task that is resumed the next ones are fetched into the cache.
+const AHEAD: usize = 8;
+/// Queues shorter than this fit the cache without that.
+const LONG: usize = 1024;
+
+/// Why the loop has nothing to do.
+pub(super) enum Idle {
+    /// Something is ready again.
+    Over,
+    /// Nothing on it can ever go on.
+    Deadlock(DeadlockReport),
+}
+
+/// How a loop treats a standstill.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Somebody may still come.
+    Endless,
+    /// Everything was told to end: what stands still then never will.
+    Draining,
+}
+
+impl EventLoop {
+    /// One round over what is ready now.
+    pub(super) fn round(&self, done: &dyn Fn() -> bool) {
+        let home = self.home();
+        self.look();
+        let mut left = home.ready.len();
+        while left > 0 {
+            for _ in 0..left.min(LOOK_AFTER) {
+                let Some(task) = home.ready.pop(left) else { break };
+                left -= 1;
+                if left >= LONG {
+                    prefetch(home);
+                }
+                self.step(task);
+            }
+            home.set_current(None);
+            if done() || left == 0 {
+                break;
+            }
+            self.look();
+        }
+        if let Some(watch) = self.watch() {
+            watch.rests();
+        }
+    }
+
+    /// Lets a task run until it pauses or ends.
+    #[inline(always)]
+    fn step(&self, task: &'static Task) {
+        let home = self.home();
+        home.set_current(Some(task));
+        task.refill(home.budget());
+        if let Some(watch) = self.watch() {
+            watch.runs(task);
+        }
+        home.observe(task, Event::Resumed);
+        match task.step() {
+            Step::Paused => home.observe(task, Event::Paused),
+            Step::Ended => {
+                home.set_current(None);
+                if let Some(watch) = self.watch() {
+                    watch.ended(task.id());
+                }
+                home.end(task);
+            }
+            Step::Retired => {
+                home.set_current(None);
+                retire_family(home, task);
+            }
+        }
+    }
+
+    /// Reads mail, and wakes whose time has come.
+    #[inline(always)]
+    pub(super) fn look(&self) {
+        if self.inbox().has_mail() {
+            self.read_mail();
+        }
+        let home = self.home();
+        if let Some(deadline) = home.nearest() {
+            let now = home.time.now();
+            if deadline <= now {
+                home.ring(now);
+            }
+        }
+    }
+
+    /// Does what other threads ask for.
+    #[cold]
+    fn read_mail(&self) {
+        let home = self.home();
+        self.inbox().read(|message| match home.obey(message) {
+            Some(Message::Post(make)) => make(Some(home)),
+            Some(Message::Stop(at)) => self.stop_running(at),
+            _ => {}
+        });
+    }
+
+    /// Waits until something is ready.
+    #[cold]
+    pub(super) fn idle(&self, patience: Patience) -> Idle {
+        let home = self.home();
+        home.ready.shrink();
+        if self.inbox().has_mail() {
+            return Idle::Over;
+        }
+        match home.nearest() {
+            Some(deadline) if home.time.is_virtual() => {
+                if self.inbox().is_awaited() {
+                    self.inbox().sleep(None);
+                } else {
+                    home.time.jump(deadline);
+                }
+            }
+            Some(deadline) => {
+                let left = deadline.saturating_sub(home.time.now());
+                if left > 0 {
+                    self.trim();
+                    self.inbox().sleep(Some(Duration::from_nanos(left)));
+                }
+            }
+            None => {
+                let hopeless = patience == Patience::Draining || home.time.is_virtual();
+                if hopeless && !home.may_be_woken() && !self.inbox().has_mail() {
+                    return Idle::Deadlock(DeadlockReport::of(home));
+                }
+                self.trim();
+                self.inbox().sleep(None);
+            }
+        }
+        Idle::Over
+    }
+
+    /// Gives memory back, if a crowd has gone since the last time.
+    fn trim(&self) {
+        let tasks = self.home().tasks();
+        let most = self.most_tasks();
+        if most > 2 * tasks + 64 {
+            crate::stacks::trim();
+            self.forget_most_tasks();
+        }
+    }
+
+    /// Drives until `done`. Gives the report if it met a deadlock on the way; everything was cancelled
+    /// then.
+    pub(super) fn drive(
+        &self,
+        mut patience: Patience,
+        done: &dyn Fn() -> bool,
+    ) -> Option<DeadlockReport> {
+        let home = self.home();
+        let mut deadlock = None;
+        while !done() {
+            self.round(done);
+            if !home.ready.is_empty() || done() {
+                continue;
+            }
+            if let Idle::Deadlock(report) = self.idle(patience) {
+                if patience == Patience::Draining {
+                    self.retire_all();
+                } else {
+                    cancel_all(home);
+                    patience = Patience::Draining;
+                    deadlock = Some(report);
+                }
+            }
+        }
+        if deadlock.is_some() {
+            // All of them come home before the report goes out.
+            self.drive(Patience::Draining, &|| home.tasks() == 0);
+        }
+        deadlock
+    }
+
+    /// Gives up what still waits although it was told to end and nothing can wake it.
+    #[cold]
+    fn retire_all(&self) {
+        let home = self.home();
+        while let Some(task) = home.all().next() {
+            task.with_described(|described| {
+                report::tell(
+                    ReportKind::Retired,
+                    format!(
+                        "task {described} was cancelled and waits for what never comes{}: given up, \
+                         its stack stays as it is",
+                        task.wait().map(|wait| format!(" (`{}` at {})", wait.what, wait.at)).unwrap_or_default()
+                    ),
+                );
+            });
+            retire_family(home, task);
+        }
+    }
+}
+
+/// Tells all tasks to end, because none of them can go on.
+#[cold]
+fn cancel_all(home: &Home) {
+    let all: Vec<_> = home.all().collect();
+    for task in all {
+        let at = task.wait().map_or(task.spawned_at(), |wait| wait.at);
+        task.root().cancel(CancelReason::new(
+            CancelKind::Deadlock,
+            "nothing on its event loop could ever go on",
+            at,
+        ));
+    }
+}
+
+/// Gives up a task that will not end: together with the topmost of the tasks that it borrows from, and
+/// with everything that borrows from that one. A child alone is never given up, because its parent's frame
+/// waits for it.
+#[cold]
+fn retire_family(home: &'static Home, task: &'static Task) {
+    let top = topmost(task);
+    if let Some(lender) = top.root().outer().filter(|outer| !ptr::eq(*outer, home.root())) {
+        debug_assert!(lender.task().is_none());
+        task.with_described(|described| {
+            report::abort(format!(
+                "task {described} does not end although it was cancelled, and borrows from a frame \
+                 outside every task, which cannot be left: let the cancellation pass, see `is_cancel`"
+            ))
+        });
+    }
+    let family: Vec<_> = home.all().filter(|member| ptr::eq(topmost(member), top)).collect();
+    let lender = top.root().outer();
+    for member in family {
+        home.retire(member);
+    }
+    if let Some(lender) = lender {
+        top.root().detach();
+        lender.child_ended();
+    }
+}
+
+/// The outermost task that this one borrows from; itself if it borrows from none.
+fn topmost(task: &'static Task) -> &'static Task {
+    let mut top = task;
+    while let Some(parent) = top.root().outer().and_then(|outer| outer.task()) {
+        top = parent;
+    }
+    top
+}
+
+/// Fetches what the resume of a later task will touch first.
+#[inline(always)]
+fn prefetch(home: &Home) {
+    let _ = (home, AHEAD);
+}

@@ -1,0 +1,380 @@
+//! A task's result, and who waits for it.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::thread;
+
+use super::registry;
+use crate::coroutine::{self, Payload};
+use crate::report::{self, ReportKind};
+use crate::stacks::SpawnError;
+use crate::task::{
+    CancelKind, CancelReason, Denied, Described, Home, Job, Message, Refusal, RemoteTask, Task,
+    TaskId, Wait,
+};
+use crate::wait::{Giver, Taker};
+
+/// Why a task has no result.
+#[non_exhaustive]
+pub enum JoinError {
+    /// It panicked, with this payload.
+    Panicked(Box<dyn Any + Send>),
+    /// It was cancelled.
+    Cancelled(CancelReason),
+    /// It never ran, because there was no stack for it.
+    NoStack(SpawnError),
+}
+
+impl JoinError {
+    /// What the panic said, if it was one that said something.
+    pub fn panic_message(&self) -> Option<&str> {
+        match self {
+            Self::Panicked(payload) => Some(coroutine::message(payload)),
+            _ => None,
+        }
+    }
+
+    /// Why it was cancelled, if it was.
+    pub fn reason(&self) -> Option<&CancelReason> {
+        match self {
+            Self::Cancelled(reason) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+impl From<CancelReason> for JoinError {
+    fn from(reason: CancelReason) -> Self {
+        Self::Cancelled(reason)
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(payload) => {
+                f.debug_tuple("Panicked").field(&coroutine::message(payload)).finish()
+            }
+            Self::Cancelled(reason) => f.debug_tuple("Cancelled").field(reason).finish(),
+            Self::NoStack(error) => f.debug_tuple("NoStack").field(error).finish(),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(payload) => {
+                write!(f, "the task panicked: {}", coroutine::message(payload))
+            }
+            Self::Cancelled(reason) => write!(f, "the task was cancelled: {reason}"),
+            Self::NoStack(error) => write!(f, "the task never ran: {error}"),
+        }
+    }
+}
+
+impl Error for JoinError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NoStack(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// What a task's body ended with, as its joiner sees it.
+#[inline(always)]
+pub(crate) fn outcome<T>(task: &'static Task, result: Result<T, Payload>) -> Result<T, JoinError> {
+    match result {
+        Ok(value) => Ok(value),
+        Err(payload) => Err(failure(task, payload)),
+    }
+}
+
+/// What a panic that left a task's body means.
+#[cold]
+#[inline(never)]
+fn failure(task: &'static Task, payload: Payload) -> JoinError {
+    if let Some(target) = task.root().outermost_cancelled() {
+        if coroutine::is_signal(&payload, target.number()) {
+            if let Some(reason) = target.reason() {
+                coroutine::discard(payload);
+                return JoinError::Cancelled(reason);
+            }
+        }
+    }
+    JoinError::Panicked(payload)
+}
+
+/// Why a task never ran, as its joiner sees it.
+pub(crate) fn refused(refusal: Refusal) -> JoinError {
+    match refusal {
+        Refusal::Cancelled(reason) => JoinError::Cancelled(reason),
+        Refusal::NoStack(error) => JoinError::NoStack(error),
+    }
+}
+
+/// Drops what a task had captured or returned, where its destructor must not let a panic out.
+pub(crate) fn drop_quietly<T>(what: &str, value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        if !coroutine::is_cancel(&*payload) {
+            report::tell(
+                ReportKind::LostPanic,
+                format!("{what} panicked in its destructor: {}", coroutine::message(&payload)),
+            );
+        }
+        coroutine::discard(payload);
+    }
+}
+
+/// Disposes of a result that nobody joins.
+pub(crate) fn unjoined<T>(described: &Described<'_>, result: Result<T, JoinError>) {
+    match result {
+        Ok(value) => drop_quietly("a task's result", value),
+        Err(JoinError::Panicked(payload)) => {
+            report::tell(
+                ReportKind::TaskPanicked,
+                format!(
+                    "task {described} panicked, and nobody joined it: {}",
+                    coroutine::message(&payload)
+                ),
+            );
+            coroutine::discard(payload);
+        }
+        Err(JoinError::NoStack(error)) => report::tell(
+            ReportKind::TaskPanicked,
+            format!("task {described} never ran, and nobody joined it: {error}"),
+        ),
+        Err(JoinError::Cancelled(_)) => {}
+    }
+}
+
+/// What a spawned task runs.
+pub(crate) struct Spawned<F, T> {
+    /// The closure.
+    pub(crate) f: F,
+    /// Where its result goes.
+    pub(crate) giver: Giver<Result<T, JoinError>>,
+}
+
+impl<T, F: FnOnce() -> T> Spawned<F, T> {
+    /// Lets it go when there is not even a task for it.
+    pub(super) fn refuse_unmade(self, reason: CancelReason) {
+        drop_quietly("what was to be spawned", self.f);
+        drop(self.giver.give(Err(JoinError::Cancelled(reason))));
+    }
+}
+
+impl<T, F: FnOnce() -> T> Job for Spawned<F, T> {
+    #[inline(always)]
+    fn run(self, task: &'static Task) {
+        let result = catch_unwind(AssertUnwindSafe(self.f));
+        give(task, self.giver, outcome(task, result));
+    }
+
+    fn refuse(self, task: &'static Task, refusal: Refusal) {
+        drop_quietly("what a task had captured", self.f);
+        give(task, self.giver, Err(refused(refusal)));
+    }
+}
+
+/// Hands a result over.
+#[inline(always)]
+fn give<T>(task: &'static Task, giver: Giver<Result<T, JoinError>>, result: Result<T, JoinError>) {
+    task.set_ending(None);
+    if let Some(result) = giver.give(result) {
+        task.with_described(|described| unjoined(described, result));
+    }
+}
+
+/// A task's result, when it has one.
+///
+/// Dropping it detaches the task: it goes on, and what it returns is dropped. If it panics, that goes to
+/// [`on_report`](crate::on_report) then.
+///
+/// It can be sent to other threads, and joined there, if the result can.
+///
+/// ```
+/// segno::run(|| {
+///     let sum = segno::spawn(|| (1..=4).sum::<u32>());
+///     assert_eq!(sum.join().unwrap(), 10);
+/// });
+/// ```
+#[must_use = "dropping it detaches the task; assign it to `_` if that is meant"]
+pub struct JoinHandle<T> {
+    /// Where the result comes; `None` once it was joined.
+    taker: Option<Taker<Result<T, JoinError>>>,
+    /// The task.
+    task: RemoteTask,
+    /// Its name.
+    name: Option<Cow<'static, str>>,
+    /// Where it was spawned.
+    spawned_at: &'static Location<'static>,
+}
+
+impl<T> JoinHandle<T> {
+    /// The handle of a task.
+    #[inline(always)]
+    pub(crate) fn new(
+        taker: Taker<Result<T, JoinError>>,
+        task: RemoteTask,
+        name: Option<Cow<'static, str>>,
+        spawned_at: &'static Location<'static>,
+    ) -> Self {
+        Self { taker: Some(taker), task, name, spawned_at }
+    }
+
+    /// Waits until the task has ended, and gives what it returned.
+    ///
+    /// # Pausing
+    /// In a task it pauses until the other one has ended, and not at all if it has ended already. If the
+    /// joiner is cancelled meanwhile it unwinds, and the other task is detached. Outside a task it blocks
+    /// the thread.
+    ///
+    /// # Errors
+    /// When the task panicked, was cancelled, or could not be given a stack. Also `Cancelled` when the
+    /// result is not there and nobody can wait: in a destructor while a panic unwinds, and in a cancelled
+    /// task where nothing unwinds (`panic = "abort"`). The task is detached then.
+    ///
+    /// # Panics
+    /// When it would wait for ever: a task that joins itself; a thread that joins a task of a loop of its
+    /// own that nobody drives meanwhile.
+    #[inline]
+    #[track_caller]
+    pub fn join(mut self) -> Result<T, JoinError> {
+        let at = Location::caller();
+        let Some(mut taker) = self.taker.take() else { unreachable!("joined once") };
+        match Home::running_task() {
+            Some(task) => {
+                if let Err(denied) = self.wait(&mut taker, task, at) {
+                    return self.not_waited(taker, denied, at);
+                }
+            }
+            None if taker.is_ready() => {}
+            None => {
+                self.refuse_own_loop(at);
+                taker.block();
+            }
+        }
+        taker.take()
+    }
+
+    /// Waits in a task.
+    #[inline(always)]
+    #[track_caller]
+    fn wait(
+        &self,
+        taker: &mut Taker<Result<T, JoinError>>,
+        task: &'static Task,
+        at: &'static Location<'static>,
+    ) -> Result<(), Denied> {
+        task.check(at)?;
+        if taker.is_ready() {
+            task.spend();
+            return Ok(());
+        }
+        if task.id() == self.task.id() {
+            panic!("a task joins itself at {at}: it would wait for ever");
+        }
+        let wait = Wait { what: &"join", at, subject: self.task.id() };
+        if self.task.home() == task.home().id() {
+            return taker.wait(task, wait);
+        }
+        let _outside = task.home().waits_for_outside();
+        taker.wait(task, wait)
+    }
+
+    /// There could be no wait.
+    #[cold]
+    fn not_waited(
+        self,
+        taker: Taker<Result<T, JoinError>>,
+        denied: Denied,
+        at: &'static Location<'static>,
+    ) -> Result<T, JoinError> {
+        if taker.is_ready() {
+            return taker.take();
+        }
+        drop(taker);
+        let (kind, message) = match denied {
+            Denied::Unwinding => (CancelKind::Unwinding, "joined while a panic unwinds"),
+            Denied::Cancelled => (CancelKind::Requested, "the joiner was cancelled"),
+        };
+        Err(JoinError::Cancelled(CancelReason::new(kind, message, at)))
+    }
+
+    /// Panics if this thread would wait for what only itself can do.
+    #[cold]
+    fn refuse_own_loop(&self, at: &'static Location<'static>) {
+        let own = registry::find(self.task.home())
+            .is_some_and(|inbox| inbox.thread().id() == thread::current().id());
+        assert!(
+            !own,
+            "task {} was joined at {at}, outside every task, on the thread of its own loop: nobody \
+             would drive it; join it inside `EventLoop::run`, or call `turn` until it has ended",
+            Described { name: self.name(), id: self.task.id(), spawned_at: self.spawned_at }
+        );
+    }
+
+    /// Cancels the task: it unwinds from the pause that it is in, or from its next one. Its joiner gets
+    /// [`JoinError::Cancelled`] with this reason, unless the task ends in another way first.
+    ///
+    /// A task that never ran drops what it captured, and does not run. From another thread, this is a
+    /// message to the task's loop. After the task's end it does nothing.
+    #[track_caller]
+    pub fn cancel(&self, reason: impl Into<Cow<'static, str>>) {
+        let reason = CancelReason::new(CancelKind::Requested, reason, Location::caller());
+        match Home::here().filter(|home| home.id() == self.task.home()) {
+            Some(home) => home.cancel_task(self.task, reason),
+            None => {
+                if let Some(inbox) = registry::find(self.task.home()) {
+                    inbox.push(Message::Cancel(self.task, reason));
+                }
+            }
+        }
+    }
+
+    /// Whether the task has ended.
+    pub fn is_finished(&self) -> bool {
+        self.taker.as_ref().is_some_and(Taker::is_ready)
+    }
+
+    /// The task's number.
+    pub fn id(&self) -> TaskId {
+        TaskId::of(self.task)
+    }
+
+    /// The task's name, if it was given one.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(taker) = self.taker.take() {
+            if let Some(result) = taker.leave() {
+                let described = Described {
+                    name: self.name.as_deref(),
+                    id: self.task.id(),
+                    spawned_at: self.spawned_at,
+                };
+                unjoined(&described, result);
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("is_finished", &self.is_finished())
+            .finish_non_exhaustive()
+    }
+}

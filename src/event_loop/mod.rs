@@ -1,0 +1,500 @@
+//! One thread's loop: takes what is ready, resumes it, and sleeps when there is nothing to do.
+//!
+//! | file | what |
+//! |---|---|
+//! | `registry` | loops by their numbers |
+//! | `join` | results, and who waits for them |
+//! | `spawn` | making tasks |
+//! | `deadlock` | what to say when nothing can go on |
+//! | `watchdog` | who keeps the loop for too long |
+//! | `builder` | how a loop is to be |
+//! | `handle` | a loop as other threads know it |
+//! | `drive` | the loop itself |
+
+mod registry;
+mod join;
+mod spawn;
+mod deadlock;
+mod watchdog;
+mod builder;
+mod handle;
+mod drive;
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::thread;
+use std::time::Instant;
+
+pub use builder::LoopBuilder;
+pub use deadlock::{DeadlockReport, RunError, StuckTask};
+pub use handle::{External, LoopClosed, LoopHandle, external, handle};
+pub use join::{JoinError, JoinHandle};
+pub use spawn::{TaskBuilder, spawn, task};
+
+pub(crate) use join::{drop_quietly, outcome, refused, unjoined};
+pub(crate) use spawn::Wishes;
+
+use self::drive::Patience;
+use self::watchdog::Watchdog;
+use crate::coroutine::{OpenFrame, Payload};
+use crate::model::sync::Arc;
+use crate::report::{self, ReportKind};
+use crate::task::{
+    CancelKind, CancelReason, Home, Inbox, Job, Kind, Making, Message, Refusal, RemoteTask, Task,
+    lend,
+};
+
+/// Runs a closure as a task of a new event loop on this thread, and returns what it returns.
+///
+/// Inside it, [`spawn`], [`scope`](crate::scope), [`sleep`](crate::sleep) and everything else that needs a
+/// loop works. The closure may borrow from the caller. When it returns, tasks that it left behind are
+/// cancelled, and have ended before this returns.
+///
+/// This is [`EventLoop::new`], [`EventLoop::run`] and [`EventLoop::shutdown`]; use those for another clock,
+/// or to drive the loop from a loop of your own.
+///
+/// # Panics
+/// A panic of the closure comes out unchanged. Also inside a task, and while a panic unwinds; when the loop
+/// is [stopped](LoopHandle::stop) before the closure has returned, since there is nothing to return then.
+///
+/// ```
+/// let words = vec!["dal".to_owned(), "segno".to_owned()];
+/// let letters = segno::run(|| {
+///     segno::scope(|s| {
+///         let counts = words.iter().map(|word| s.spawn(|| word.len())).collect::<Vec<_>>();
+///         counts.into_iter().map(|count| count.join().unwrap()).sum::<usize>()
+///     })
+/// });
+/// assert_eq!(letters, 8);
+/// ```
+#[track_caller]
+pub fn run<T>(f: impl FnOnce() -> T) -> T {
+    let at = Location::caller();
+    refuse_here("`run`", at);
+    let mut events = EventLoop::new();
+    let result = catch_unwind(AssertUnwindSafe(|| events.run_at("run", at, f)));
+    events.shutdown();
+    match result {
+        Ok(Ok(value)) => value,
+        Ok(Err(error)) => panic!("`segno::run` at {at} has nothing to return: {error}"),
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
+/// An event loop: it owns tasks of this thread, and gives each its turn.
+///
+/// Tasks that are ready run in the order in which they became so. When none is, the loop sleeps in the
+/// operating system until the nearest deadline, or until another thread wakes one of them.
+///
+/// # Inside somebody else's loop
+/// [`turn`](Self::turn) never sleeps, [`next_deadline`](Self::next_deadline) says when it is worth another
+/// call, and [`LoopBuilder::on_wake`] tells when something else happened.
+///
+/// # Dropping
+/// As [`shutdown`](Self::shutdown), which see. Where that is impossible (while a panic unwinds, inside a
+/// task) a loop that still has tasks is left as it is, for ever, with a report. A loop that is forgotten
+/// leaks its tasks, and nothing else happens.
+///
+/// ```
+/// use segno::EventLoop;
+///
+/// let mut events = EventLoop::new();
+/// let task = events.spawn(|| segno::current().id());
+/// let id = task.id();
+/// assert_eq!(events.run(|| task.join().unwrap()).unwrap(), id);
+/// ```
+pub struct EventLoop {
+    /// What its tasks share; `None` once it has ended.
+    home: Option<&'static Home>,
+    /// What other threads see of it.
+    inbox: Arc<Inbox>,
+    /// Its name.
+    name: Option<Cow<'static, str>>,
+    /// Its watchdog.
+    watch: Option<Watchdog>,
+    /// The task of the closure that `run` runs now.
+    running: Cell<Option<&'static Task>>,
+    /// Where the loop was stopped, since `run` began.
+    stopped: Cell<bool>,
+    /// The most tasks since stacks were trimmed last.
+    most: Cell<usize>,
+    /// It stays on its thread.
+    thread: PhantomData<*mut ()>,
+}
+
+/// What `run` runs.
+struct Main<'a, F, T> {
+    /// The closure.
+    f: F,
+    /// Where its result goes.
+    result: &'a Cell<Option<Result<T, Failure>>>,
+}
+
+/// How the closure of `run` failed.
+enum Failure {
+    /// It panicked.
+    Panicked(Payload),
+    /// It was cancelled.
+    Cancelled,
+    /// It had no stack.
+    Refused(join::JoinError),
+}
+
+impl<T, F: FnOnce() -> T> Job for Main<'_, F, T> {
+    fn run(self, task: &'static Task) {
+        let Self { f, result } = self;
+        let ended = catch_unwind(AssertUnwindSafe(f));
+        result.set(Some(outcome(task, ended).map_err(|error| match error {
+            JoinError::Panicked(payload) => Failure::Panicked(payload),
+            _ => Failure::Cancelled,
+        })));
+    }
+
+    fn refuse(self, _: &'static Task, refusal: Refusal) {
+        drop_quietly("what the closure of `run` had captured", self.f);
+        self.result.set(Some(Err(match refusal {
+            Refusal::Cancelled(_) => Failure::Cancelled,
+            Refusal::NoStack(_) => Failure::Refused(refused(refusal)),
+        })));
+    }
+}
+
+impl EventLoop {
+    /// A loop by the system's clock, first come, first served, without a watchdog.
+    #[track_caller]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// A loop to one's own wishes.
+    pub fn builder() -> LoopBuilder {
+        LoopBuilder::new()
+    }
+
+    /// Puts a loop together.
+    fn new_on(
+        home: &'static Home,
+        inbox: Arc<Inbox>,
+        name: Option<Cow<'static, str>>,
+        watch: Option<Watchdog>,
+    ) -> Self {
+        registry::add(home.id(), inbox.clone());
+        Self {
+            home: Some(home),
+            inbox,
+            name,
+            watch,
+            running: Cell::new(None),
+            stopped: Cell::new(false),
+            most: Cell::new(0),
+            thread: PhantomData,
+        }
+    }
+
+    /// What its tasks share.
+    #[inline(always)]
+    fn home(&self) -> &'static Home {
+        self.home.expect("a loop that has not ended has a home")
+    }
+
+    /// What other threads see of it.
+    #[inline(always)]
+    fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// Its watchdog.
+    #[inline(always)]
+    fn watch(&self) -> Option<&Watchdog> {
+        self.watch.as_ref()
+    }
+
+    /// The most tasks since stacks were trimmed last.
+    fn most_tasks(&self) -> usize {
+        self.most.get()
+    }
+
+    /// Stacks were trimmed.
+    fn forget_most_tasks(&self) {
+        self.most.set(self.home().tasks());
+    }
+
+    /// Cancels the closure of `run`.
+    fn stop_running(&self, at: &'static Location<'static>) {
+        if let Some(task) = self.running.get() {
+            self.stopped.set(true);
+            let reason = CancelReason::new(CancelKind::Stopped, "its event loop was stopped", at);
+            task.root().cancel(reason);
+        }
+    }
+
+    /// Runs a closure in a task, until that has ended. Other tasks have their turns meanwhile, and stay for
+    /// the next call.
+    ///
+    /// # Errors
+    /// [`RunError::Deadlock`] when the clock is a virtual one and nothing can ever go on; all tasks were
+    /// cancelled then, and have ended. [`RunError::Stopped`] when the loop was stopped before the closure
+    /// returned.
+    ///
+    /// # Panics
+    /// A panic of the closure comes out unchanged. Also inside a task or one of the loop's own turns, while
+    /// a panic unwinds, and when there is no stack.
+    #[track_caller]
+    pub fn run<T>(&mut self, f: impl FnOnce() -> T) -> Result<T, RunError> {
+        self.run_at("EventLoop::run", Location::caller(), f)
+    }
+
+    /// Runs a closure in a task.
+    fn run_at<T>(
+        &mut self,
+        what: &'static str,
+        at: &'static Location<'static>,
+        f: impl FnOnce() -> T,
+    ) -> Result<T, RunError> {
+        let _entered = self.enter(what, at);
+        let this = &*self;
+        let home = this.home();
+        let (result, deadlock) = (Cell::new(None), Cell::new(None));
+        let boundary = home.take_boundary();
+        boundary.open(Kind::Scope, home.new_serial(), None, Some(home.root()));
+        this.stopped.set(false);
+        let (lent, ()) = lend(
+            home,
+            boundary,
+            (),
+            || CancelReason::new(CancelKind::Scope, "its loop failed", at),
+            || deadlock.set(this.drive(Patience::Endless, &|| boundary.children() == 0)),
+            |scope| {
+                let making = Making {
+                    request: home.request(),
+                    name: Some(Cow::Borrowed("run")),
+                    spawned_at: at,
+                    id: 0,
+                };
+                let task = scope.make(Main { f, result: &result }, making);
+                this.running.set(Some(task));
+                task.enqueue();
+            },
+            |()| (),
+        );
+        this.running.set(None);
+        boundary.close();
+        home.free_boundary(boundary);
+        if let Err(payload) = lent {
+            resume_unwind(payload);
+        }
+        match result.take() {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(Failure::Panicked(payload))) => resume_unwind(payload),
+            Some(Err(Failure::Refused(error))) => {
+                panic!("no task for the closure of `{what}` at {at}: {error}")
+            }
+            Some(Err(Failure::Cancelled)) | None => match deadlock.take() {
+                Some(report) => Err(RunError::Deadlock(report)),
+                None => Err(RunError::Stopped),
+            },
+        }
+    }
+
+    /// Spawns a task. It runs when the loop does.
+    #[track_caller]
+    pub fn spawn<T: 'static>(&self, f: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
+        spawn::spawn_on(self.home(), f, Location::caller())
+    }
+
+    /// A task with a name, to be spawned on this loop.
+    pub fn task(&self, name: impl Into<Cow<'static, str>>) -> TaskBuilder {
+        TaskBuilder::new(self.home(), name.into())
+    }
+
+    /// Resumes each task that is ready now, once; reads what other threads have to say, and wakes those
+    /// whose time has come. Never sleeps. Returns whether there is more to do at once.
+    ///
+    /// # Panics
+    /// Inside a task or one of the loop's own turns; while a panic unwinds.
+    #[track_caller]
+    pub fn turn(&mut self) -> bool {
+        let _entered = self.enter("EventLoop::turn", Location::caller());
+        self.round(&|| false);
+        let home = self.home();
+        !home.ready.is_empty()
+            || self.inbox.has_mail()
+            || home.nearest().is_some_and(|deadline| deadline <= home.time.now())
+    }
+
+    /// Makes turns until there is nothing to do at once. Never sleeps, and a virtual clock does not jump.
+    ///
+    /// A task that always has something to do keeps this from returning.
+    ///
+    /// # Panics
+    /// As [`turn`](Self::turn).
+    #[track_caller]
+    pub fn run_until_idle(&mut self) {
+        while self.turn() {}
+    }
+
+    /// When the next sleeper is to be woken: a foreign loop calls [`turn`](Self::turn) then. `None` if
+    /// nobody sleeps.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let home = self.home();
+        home.nearest().map(|deadline| home.time.instant(deadline))
+    }
+
+    /// What time it is on this loop.
+    pub fn now(&self) -> Instant {
+        let time = &self.home().time;
+        time.instant(time.now())
+    }
+
+    /// Its handle, for other threads.
+    pub fn handle(&self) -> LoopHandle {
+        LoopHandle::new(self.inbox.clone(), self.home().id())
+    }
+
+    /// Tasks that have not ended.
+    pub fn tasks(&self) -> usize {
+        self.home().tasks()
+    }
+
+    /// Cancels all tasks, drives them until they have ended, and drops the loop.
+    ///
+    /// Tasks may still sleep and wait for each other in their clean-up. One that will not end (it swallows
+    /// its cancellation 64 times, or waits behind a [`shield`](crate::shield) for what never comes) is given
+    /// up: reported, and its stack leaked.
+    ///
+    /// # Panics
+    /// As [`turn`](Self::turn).
+    #[track_caller]
+    pub fn shutdown(mut self) {
+        let entered = self.enter("EventLoop::shutdown", Location::caller());
+        self.drain(Location::caller());
+        drop(entered);
+        self.close();
+    }
+
+    /// Cancels all tasks and drives them until they have ended.
+    fn drain(&self, at: &'static Location<'static>) {
+        let home = self.home();
+        home.root().cancel(CancelReason::new(
+            CancelKind::Shutdown,
+            "its event loop was shut down",
+            at,
+        ));
+        self.drive(Patience::Draining, &|| home.tasks() == 0);
+        // What other threads sent meanwhile must not be left in there.
+        self.inbox.close();
+        self.inbox.read(|message| {
+            if let Message::Post(make) = message {
+                make(None);
+            }
+        });
+    }
+
+    /// Leaves home and number to nobody and the next one.
+    fn close(&mut self) {
+        if let Some(home) = self.home.take() {
+            registry::remove(home.id());
+            self.watch = None;
+            home.give_back();
+        }
+    }
+
+    /// Checks that the loop may run here, and begins.
+    fn enter(&self, what: &'static str, at: &'static Location<'static>) -> Running {
+        let home = self.home();
+        assert!(
+            !home.is_turning(),
+            "`{what}` at {at} inside one of the loop's own turns: a loop cannot run itself"
+        );
+        refuse_here(what, at);
+        let open = OpenFrame::open(what, at);
+        home.set_turning(true);
+        Running { home, before: home.arrive(), _open: open }
+    }
+
+    /// Whether the loop could run here.
+    fn may_run(&self) -> bool {
+        !thread::panicking() && Home::here().is_none() && !self.home().is_turning()
+    }
+}
+
+/// Panics where no loop may run.
+fn refuse_here(what: &str, at: &'static Location<'static>) {
+    if thread::panicking() {
+        let message = format!("`{what}` at {at} while a panic unwinds: its frame could not wait");
+        report::tell(ReportKind::Abort, message.clone());
+        panic!("{message}");
+    }
+    assert!(
+        Home::here().is_none(),
+        "`{what}` at {at} inside a task: a thread runs one loop at a time; spawn a task instead"
+    );
+}
+
+/// A loop that runs.
+struct Running {
+    /// Its home.
+    home: &'static Home,
+    /// The thread's word before.
+    before: *const (),
+    /// Keeps bare coroutines from pausing in the middle of it.
+    _open: OpenFrame,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.home.set_turning(false);
+        Home::leave(self.before);
+    }
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        let Some(home) = self.home else { return };
+        if home.tasks() > 0 || home.is_turning() {
+            if !self.may_run() {
+                report::tell(
+                    ReportKind::LoopLeaked,
+                    format!(
+                        "an event loop{} with {} tasks was dropped {}: they stay as they are",
+                        self.name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default(),
+                        home.tasks(),
+                        if thread::panicking() { "while a panic unwinds" } else { "inside a task" },
+                    ),
+                );
+                self.inbox.close();
+                return;
+            }
+            let at = Location::caller();
+            let entered = self.enter("drop of an EventLoop", at);
+            self.drain(at);
+            drop(entered);
+        } else {
+            self.inbox.close();
+            self.inbox.read(|message| {
+                if let Message::Post(make) = message {
+                    make(None);
+                }
+            });
+        }
+        self.close();
+    }
+}
+
+impl Default for EventLoop {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop")
+            .field("name", &self.name)
+            .field("tasks", &self.tasks())
+            .finish_non_exhaustive()
+    }
+}

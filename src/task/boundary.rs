@@ -1,0 +1,302 @@
+//! What can be cancelled: a tree of boundaries, each around a part of some task.
+//!
+//! ```text
+//!   root of task A                      cancel: mark it, and everything inside it that no shield
+//!     '- timeout                        keeps out; wake the tasks that wait there
+//!          '- scope
+//!               |- root of child B      raise: a pause that finds itself inside a marked boundary
+//!               |    '- shield          unwinds to the outermost one that was itself cancelled,
+//!               '- root of child C      which takes the signal by its number
+//! ```
+//!
+//! Cancellation is level-triggered: whoever catches the signal and pauses again is unwound again,
+//! until the boundary is left. Leaving an inner one does not clear an outer one.
+//!
+//! Boundaries are records that are reused and never freed, so a reference to one is good for ever and
+//! this file needs no unsafe code; a serial number tells whether it is still the one that was meant.
+//! Only the loop's own thread looks at them. Walks over the tree do not recurse: it may be deep.
+
+use std::cell::Cell;
+use std::ptr;
+
+use super::reason::CancelReason;
+use super::record::Task;
+use crate::coroutine::new_number;
+
+/// What a boundary is around.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A whole task, or the whole loop.
+    Root,
+    /// The body of a `scope`, and its children.
+    Scope,
+    /// The body of a `timeout` or `cancel_scope`.
+    Limit,
+    /// Something that cancellations from outside do not reach yet.
+    Shield,
+}
+
+/// The cancellation of one boundary.
+struct Order {
+    /// Why.
+    reason: CancelReason,
+    /// The number that its signal carries; no two have the same.
+    number: u64,
+}
+
+/// Something that can be cancelled.
+pub(crate) struct Boundary {
+    /// The task whose frames it is around; `None` for a loop, whose boundary is around none.
+    task: Cell<Option<&'static Task>>,
+    /// What it is.
+    kind: Cell<Kind>,
+    /// Whether something unshielded around it was cancelled, or itself.
+    reached: Cell<bool>,
+    /// Its own cancellation.
+    order: Cell<Option<Box<Order>>>,
+    /// The boundary around it.
+    outer: Cell<Option<&'static Boundary>>,
+    /// The youngest of those directly inside it.
+    inner: Cell<Option<&'static Boundary>>,
+    /// The next older beside it.
+    older: Cell<Option<&'static Boundary>>,
+    /// The next younger beside it.
+    younger: Cell<Option<&'static Boundary>>,
+    /// Which use of this record it is. Never the same twice in one loop.
+    serial: Cell<u64>,
+    /// Child tasks that have not ended.
+    children: Cell<usize>,
+    /// Whether its task waits for the last of them.
+    awaited: Cell<bool>,
+}
+
+impl Boundary {
+    /// A record that nobody uses.
+    pub(crate) const fn vacant() -> Self {
+        Self {
+            task: Cell::new(None),
+            kind: Cell::new(Kind::Root),
+            reached: Cell::new(false),
+            order: Cell::new(None),
+            outer: Cell::new(None),
+            inner: Cell::new(None),
+            older: Cell::new(None),
+            younger: Cell::new(None),
+            serial: Cell::new(0),
+            children: Cell::new(0),
+            awaited: Cell::new(false),
+        }
+    }
+
+    /// Puts it into use, inside `outer`.
+    #[inline(always)]
+    pub(crate) fn open(
+        &'static self,
+        kind: Kind,
+        serial: u64,
+        task: Option<&'static Task>,
+        outer: Option<&'static Boundary>,
+    ) {
+        self.kind.set(kind);
+        self.serial.set(serial);
+        self.task.set(task);
+        self.outer.set(outer);
+        let mut reached = false;
+        if let Some(outer) = outer {
+            reached = outer.reached.get() && kind != Kind::Shield;
+            let older = outer.inner.replace(Some(self));
+            self.older.set(older);
+            if let Some(older) = older {
+                older.younger.set(Some(self));
+            }
+        }
+        self.reached.set(reached);
+    }
+
+    /// Takes it out of the tree; there is nothing inside it any more. Its own cancellation, if it had
+    /// one, is forgotten.
+    #[inline(always)]
+    pub(crate) fn close(&'static self) {
+        debug_assert!(self.inner.get().is_none() && self.children.get() == 0);
+        let (older, younger) = (self.older.take(), self.younger.take());
+        if let Some(older) = older {
+            older.younger.set(younger);
+        }
+        match younger {
+            Some(younger) => younger.older.set(older),
+            None => {
+                if let Some(outer) = self.outer.get() {
+                    outer.inner.set(older);
+                }
+            }
+        }
+        self.outer.set(None);
+        self.task.set(None);
+        self.serial.set(0);
+        if self.reached.get() {
+            drop(self.order.take());
+        }
+    }
+
+    /// Takes it out of the tree although its task has not ended: it was given up, with all that is inside.
+    pub(crate) fn detach(&'static self) {
+        self.inner.set(None);
+        self.children.set(0);
+        self.close();
+    }
+
+    /// Whether this is still the use of the record with that number.
+    pub(crate) fn is(&self, serial: u64) -> bool {
+        serial != 0 && self.serial.get() == serial
+    }
+
+    /// Which use of the record it is.
+    #[inline(always)]
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial.get()
+    }
+
+    /// What it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind.get()
+    }
+
+    /// The boundary around it.
+    #[inline(always)]
+    pub(crate) fn outer(&self) -> Option<&'static Boundary> {
+        self.outer.get()
+    }
+
+    /// The task that it is around a part of.
+    #[inline(always)]
+    pub(crate) fn task(&self) -> Option<&'static Task> {
+        self.task.get()
+    }
+
+    /// Whether a pause inside it has to unwind.
+    #[inline(always)]
+    pub(crate) fn is_reached(&self) -> bool {
+        self.reached.get()
+    }
+
+    /// Whether it was itself cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.with_order(|order| order.is_some())
+    }
+
+    /// Why it was itself cancelled.
+    pub(crate) fn reason(&self) -> Option<CancelReason> {
+        self.with_order(|order| order.map(|order| order.reason.clone()))
+    }
+
+    /// The number of its own cancellation; 0 if there is none.
+    pub(crate) fn number(&self) -> u64 {
+        self.with_order(|order| order.map_or(0, |order| order.number))
+    }
+
+    /// Looks at its own cancellation.
+    fn with_order<R>(&self, f: impl FnOnce(Option<&Order>) -> R) -> R {
+        let order = self.order.take();
+        let value = f(order.as_deref());
+        self.order.set(order);
+        value
+    }
+
+    /// Cancels it, unless it was cancelled before: the first reason stays. Tasks that wait inside are
+    /// woken.
+    #[cold]
+    pub(crate) fn cancel(&'static self, reason: CancelReason) {
+        if self.is_cancelled() {
+            return;
+        }
+        self.order.set(Some(Box::new(Order { reason, number: new_number() })));
+        let mut at = self;
+        loop {
+            // What is reached already has told those inside it.
+            let mut descend = None;
+            if ptr::eq(at, self) || at.kind.get() != Kind::Shield {
+                let news = !at.reached.replace(true);
+                if let Some(task) = at.task.get() {
+                    task.disturb(at);
+                }
+                if news {
+                    descend = at.inner.get();
+                }
+            }
+            at = match descend {
+                Some(inner) => inner,
+                None => loop {
+                    if ptr::eq(at, self) {
+                        return;
+                    }
+                    if let Some(older) = at.older.get() {
+                        break older;
+                    }
+                    match at.outer.get() {
+                        Some(outer) => at = outer,
+                        None => return,
+                    }
+                },
+            };
+        }
+    }
+
+    /// Cancels the child tasks that there are now.
+    #[cold]
+    pub(crate) fn cancel_children(&'static self, reason: &CancelReason) {
+        let mut next = self.inner.get();
+        while let Some(inner) = next {
+            next = inner.older.get();
+            if inner.kind.get() == Kind::Root {
+                inner.cancel(reason.clone());
+            }
+        }
+    }
+
+    /// The outermost boundary from here out that was itself cancelled and that no shield keeps out.
+    pub(crate) fn outermost_cancelled(&'static self) -> Option<&'static Boundary> {
+        let mut found = None;
+        let mut at = self;
+        loop {
+            if at.is_cancelled() {
+                found = Some(at);
+            }
+            if at.kind.get() == Kind::Shield {
+                return found;
+            }
+            match at.outer.get() {
+                Some(outer) => at = outer,
+                None => return found,
+            }
+        }
+    }
+
+    /// One more child task.
+    #[inline(always)]
+    pub(crate) fn add_child(&self) {
+        self.children.set(self.children.get() + 1);
+    }
+
+    /// A child task has ended, and nothing of it is left. Whoever waits for the last one is woken.
+    #[inline(always)]
+    pub(crate) fn child_ended(&self) {
+        let left = self.children.get() - 1;
+        self.children.set(left);
+        if left == 0 && self.awaited.get() {
+            if let Some(task) = self.task.get() {
+                task.wake();
+            }
+        }
+    }
+
+    /// Whether its task waits for the last child, from now on.
+    pub(crate) fn await_children(&self, on: bool) {
+        self.awaited.set(on);
+    }
+
+    /// Child tasks that have not ended.
+    #[inline(always)]
+    pub(crate) fn children(&self) -> usize {
+        self.children.get()
+    }
+}

@@ -1,0 +1,68 @@
+//! Tasks: coroutines that somebody schedules.
+//!
+//! ```text
+//!   spawn --> ready --> step --> your code --> rest --> whoever will wake it | timers
+//!               ^         |                      |
+//!               |         +--> end               |
+//!               +------------- wake <------------+
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `reason` | why something was cancelled |
+//! | `observe` | what happens to tasks, for tests |
+//! | `body` | what a task runs, without its type |
+//! | `boundary` | what can be cancelled |
+//! | `record` | a task and its life |
+//! | `locals` | task-local values |
+//! | `ready` | who may be resumed |
+//! | `timers` | who is to be woken when |
+//! | `clock` | what time it is |
+//! | `remote` | tasks as other threads know them |
+//! | `inbox` | what other threads have to say |
+//! | `home` | what the tasks of one loop share |
+//! | `waker` | waking from anywhere |
+//! | `lend` | tasks that borrow |
+//! | `pause` | waiting |
+//!
+//! Waking never resumes, registering never resumes. A task's state, the ready queue and the timers
+//! belong to the loop's thread and use no atomics; what comes from other threads is a message in the
+//! inbox. This room does not drive: the event loop does.
+
+mod reason;
+mod observe;
+mod body;
+mod boundary;
+mod record;
+mod locals;
+mod ready;
+mod timers;
+mod clock;
+mod remote;
+mod inbox;
+mod home;
+mod waker;
+mod lend;
+mod pause;
+
+pub use clock::Clock;
+pub use lend::{Failures, Panics, Scope};
+pub use locals::TaskLocal;
+pub use pause::{
+    Current, checkpoint, current, is_cancelled, is_in_task, pause, try_current, waker, yield_now,
+};
+pub use reason::{CancelKind, CancelReason};
+pub use record::TaskId;
+pub use waker::Waker;
+
+pub(crate) use body::{Job, Refusal};
+pub(crate) use boundary::{Boundary, Kind};
+pub(crate) use home::{Alarm, BUDGET, Fault, Home, Making};
+pub(crate) use inbox::{Counted, Inbox, Message, OnWake};
+pub(crate) use lend::{lend, make_static};
+pub(crate) use observe::{Event, Observer};
+pub(crate) use pause::{cannot_wait, wait_shielded, wait_until};
+pub(crate) use record::{Denied, Described, Ending, State, Task, Wait};
+pub(crate) use remote::{RemoteBoundary, RemoteTask};
+pub(crate) use timers::Timer;
+pub(crate) use waker::wake;

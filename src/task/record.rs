@@ -1,0 +1,676 @@
+//! A task's record, and its life.
+//!
+//! ```text
+//!   vacant --spawn--> ready --step--> running --pause--> paused --wake--> ready
+//!                       ^                |  '--end--> vacant
+//!                       '----- yield ----'  '--will not end--> retired
+//! ```
+//!
+//! The right to be resumed is the place in the ready queue, and only [`Task::wake`] and a yield give
+//! it, to a task that does not have it. A wake that comes to a task that is not paused is kept as a
+//! token, which its next pause takes instead of pausing. So no wake is lost, and none resumes
+//! anybody twice.
+//!
+//! A stack is bound when the task first runs: until then it is a closure in its record.
+//!
+//! Records are made in chunks, reused, and never freed: a reference to one is good for ever, and its id
+//! tells whether it is still the task that was meant. They never leave their thread while in use.
+
+#![allow(unsafe_code, reason = "keeps the coroutine where the switch finds it again")]
+
+use std::borrow::Cow;
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
+use std::mem;
+use std::panic::Location;
+use std::ptr;
+use std::thread;
+
+use super::body::{Body, Refusal};
+use super::boundary::{Boundary, Kind};
+use super::home::Home;
+use super::locals::Locals;
+use super::observe::Event;
+use super::reason::{CancelKind, CancelReason};
+use super::remote::RemoteTask;
+use crate::coroutine::{self, Core, Lender, Pauser, Plan, SetAside, Step, stack_pointer};
+use crate::report::{self, ReportKind};
+use crate::stacks::Request;
+
+/// Where a task is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The record is free.
+    Vacant,
+    /// In the ready queue.
+    Ready,
+    /// On its stack, now.
+    Running,
+    /// Waits to be woken.
+    Paused,
+    /// Given up: never resumed again.
+    Retired,
+}
+
+/// A task's number. No two tasks of a process have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId(pub(crate) u64);
+
+impl TaskId {
+    /// The number of this task.
+    pub(crate) fn of(task: RemoteTask) -> Self {
+        Self(task.id())
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// What a task waits for, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    /// The name of the operation.
+    pub(crate) what: &'static &'static str,
+    /// The line that called it.
+    pub(crate) at: &'static Location<'static>,
+    /// The task that it waits for, if it is one; else 0.
+    pub(crate) subject: u64,
+}
+
+/// What a task runs on.
+enum Seat {
+    /// Nothing: the record is free, or its task is just moving.
+    Empty,
+    /// Not started yet.
+    Unstarted(Body),
+    /// A stack.
+    Stack(Core<(), (), ()>),
+}
+
+/// Why an operation that waits did not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// A panic or a cancellation unwinds here: nobody can wait.
+    Unwinding,
+    /// It is cancelled, and nothing can unwind in this program.
+    Cancelled,
+}
+
+/// Whom to tell when a task was given up, so that nobody waits for its result.
+#[derive(Clone, Copy)]
+pub(crate) struct Ending {
+    /// What the task's job would have given its result to.
+    giver: *const (),
+    /// Gives the reason instead.
+    give: unsafe fn(*const (), CancelReason),
+}
+
+impl Ending {
+    /// What to do when the job that holds the giver was leaked.
+    ///
+    /// # Safety
+    /// `give` may be called with `giver`, once, on the task's thread, when the job was leaked; until then
+    /// the job clears this before it gives.
+    pub(crate) unsafe fn new(giver: *const (), give: unsafe fn(*const (), CancelReason)) -> Self {
+        Self { giver, give }
+    }
+}
+
+/// One task of an event loop.
+pub(crate) struct Task {
+    /// Where it is in its life.
+    state: Cell<State>,
+    /// A wake that came while it was not paused.
+    token: Cell<bool>,
+    /// Whether its next pause has to look up why: it is inside something cancelled.
+    disturbed: Cell<bool>,
+    /// Whether it has a stack.
+    started: Cell<bool>,
+    /// Operations that may still succeed without a pause before it has to let others go first.
+    budget: Cell<u32>,
+    /// The inner end of its coroutine; null before it starts.
+    pauser: Cell<*const Pauser<(), ()>>,
+    /// The loop that it belongs to, while it is in use.
+    home: Cell<Option<&'static Home>>,
+    /// Its closure, then its coroutine. Only the loop touches it.
+    seat: UnsafeCell<Seat>,
+    /// Its number; 0 while the record is free.
+    id: Cell<u64>,
+    /// The innermost boundary that it is in.
+    innermost: Cell<Option<&'static Boundary>>,
+    /// The boundary of the whole task.
+    root: Boundary,
+    /// Cancellations that were raised in it since it last left a cancelled boundary.
+    raised: Cell<u32>,
+    /// What its stack is to be like.
+    request: Cell<Request>,
+    /// Its name.
+    name: Cell<Option<Cow<'static, str>>>,
+    /// Where it was spawned.
+    spawned_at: Cell<&'static Location<'static>>,
+    /// What it waits for, or waited for last.
+    wait: Cell<Option<Wait>>,
+    /// Its task-local values.
+    locals: Cell<Locals>,
+    /// Who wants its result, if that can be anybody beyond the tasks that it borrows from.
+    ending: Cell<Option<Ending>>,
+    /// The next in the list of the loop's tasks, or of free records.
+    next: Cell<Option<&'static Task>>,
+    /// The one before it.
+    previous: Cell<Option<&'static Task>>,
+}
+
+impl Task {
+    /// A record that nobody uses.
+    #[track_caller]
+    pub(crate) fn vacant() -> Self {
+        Self {
+            state: Cell::new(State::Vacant),
+            token: Cell::new(false),
+            disturbed: Cell::new(false),
+            started: Cell::new(false),
+            budget: Cell::new(0),
+            pauser: Cell::new(ptr::null()),
+            home: Cell::new(None),
+            seat: UnsafeCell::new(Seat::Empty),
+            id: Cell::new(0),
+            innermost: Cell::new(None),
+            root: Boundary::vacant(),
+            raised: Cell::new(0),
+            request: Cell::new(Request::DEFAULT),
+            name: Cell::new(None),
+            spawned_at: Cell::new(Location::caller()),
+            wait: Cell::new(None),
+            locals: Cell::new(Locals::none()),
+            ending: Cell::new(None),
+            next: Cell::new(None),
+            previous: Cell::new(None),
+        }
+    }
+
+    /// Puts a free record into use. The task does not run before it is put into the ready queue.
+    #[inline(always)]
+    pub(crate) fn occupy(
+        &'static self,
+        home: &'static Home,
+        id: u64,
+        body: Body,
+        request: Request,
+        name: Option<Cow<'static, str>>,
+        spawned_at: &'static Location<'static>,
+        parent: &'static Boundary,
+    ) {
+        self.home.set(Some(home));
+        self.id.set(id);
+        // SAFETY: the record is free, so nobody else looks at the seat.
+        unsafe { *self.seat.get() = Seat::Unstarted(body) };
+        self.request.set(request);
+        if name.is_some() {
+            self.name.set(name);
+        }
+        self.spawned_at.set(spawned_at);
+        self.root.open(Kind::Root, id, Some(self), Some(parent));
+        parent.add_child();
+        self.innermost.set(Some(&self.root));
+        self.disturbed.set(self.root.is_reached());
+    }
+
+    /// Frees the record after the task's end. Its name and its task-locals went before.
+    #[inline(always)]
+    fn vacate(&'static self) {
+        let parent = self.root.outer();
+        self.root.close();
+        self.state.set(State::Vacant);
+        self.token.set(false);
+        self.disturbed.set(false);
+        self.started.set(false);
+        self.raised.set(0);
+        self.id.set(0);
+        self.wait.set(None);
+        self.ending.set(None);
+        if let Some(parent) = parent {
+            parent.child_ended();
+        }
+    }
+
+    // ---- what it is
+
+    /// Where it is in its life.
+    #[inline(always)]
+    pub(crate) fn state(&self) -> State {
+        self.state.get()
+    }
+
+    /// Its number.
+    #[inline(always)]
+    pub(crate) fn id(&self) -> u64 {
+        self.id.get()
+    }
+
+    /// The loop that it belongs to.
+    #[inline(always)]
+    pub(crate) fn home(&self) -> &'static Home {
+        self.home.get().expect("a task that runs has a loop")
+    }
+
+    /// Where it was spawned.
+    pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
+        self.spawned_at.get()
+    }
+
+    /// Its name, for good.
+    pub(crate) fn name(&self) -> Option<Cow<'static, str>> {
+        let name = self.name.take();
+        self.name.set(name.clone());
+        name
+    }
+
+    /// What it waits for, if it does.
+    pub(crate) fn wait(&self) -> Option<Wait> {
+        self.wait.get().filter(|_| self.state.get() == State::Paused)
+    }
+
+    /// Whether it has ever run.
+    pub(crate) fn has_started(&self) -> bool {
+        self.started.get()
+    }
+
+    /// The boundary of the whole task.
+    #[inline(always)]
+    pub(crate) fn root(&'static self) -> &'static Boundary {
+        &self.root
+    }
+
+    /// The innermost boundary that it is in.
+    #[inline(always)]
+    pub(crate) fn innermost(&self) -> &'static Boundary {
+        self.innermost.get().expect("a task in use is in its own boundary")
+    }
+
+    /// Its task-local values. The destructors of old ones are the user's; they run after the exchange.
+    pub(crate) fn swap_locals(&self, locals: Locals) -> Locals {
+        self.locals.replace(locals)
+    }
+
+    /// The same values, for a child.
+    #[inline(always)]
+    pub(crate) fn inherit_locals(&self, parent: &Task) {
+        let locals = parent.locals.take();
+        if locals.is_some() {
+            self.locals.set(locals.clone());
+            parent.locals.set(locals);
+        }
+    }
+
+    /// Who is to hear when it is given up.
+    #[inline(always)]
+    pub(crate) fn set_ending(&self, ending: Option<Ending>) {
+        self.ending.set(ending);
+    }
+
+    /// Looks at how messages name it.
+    pub(crate) fn with_described<R>(&self, f: impl FnOnce(&Described<'_>) -> R) -> R {
+        let name = self.name();
+        let name = name.as_deref();
+        f(&Described { name, id: self.id.get(), spawned_at: self.spawned_at.get() })
+    }
+
+    /// The next one in its list.
+    pub(crate) fn next(&self) -> Option<&'static Task> {
+        self.next.get()
+    }
+
+    /// Sets the next one in its list.
+    #[inline(always)]
+    pub(crate) fn set_next(&self, next: Option<&'static Task>) {
+        self.next.set(next);
+    }
+
+    /// The one before it in its list.
+    #[inline(always)]
+    pub(crate) fn previous(&self) -> Option<&'static Task> {
+        self.previous.get()
+    }
+
+    /// Sets the one before it in its list.
+    #[inline(always)]
+    pub(crate) fn set_previous(&self, previous: Option<&'static Task>) {
+        self.previous.set(previous);
+    }
+
+    // ---- waking
+
+    /// Puts it into the ready queue for the first time.
+    #[inline(always)]
+    pub(crate) fn enqueue(&'static self) {
+        self.state.set(State::Ready);
+        self.home().ready.push(self);
+    }
+
+    /// Puts it before all others, for the first time.
+    pub(crate) fn enqueue_first(&'static self) {
+        self.state.set(State::Ready);
+        self.home().ready.push_front(self);
+    }
+
+    /// It may go on: if it waits, it is resumed in the next turn; if not, its next pause returns at
+    /// once. Only on its own thread.
+    #[inline(always)]
+    pub(crate) fn wake(&'static self) {
+        if self.state.get() == State::Paused {
+            let home = self.home();
+            home.observe(self, Event::Woken);
+            self.enqueue();
+        }
+        self.token.set(true);
+    }
+
+    /// A boundary that it is in was reached by a cancellation.
+    pub(crate) fn disturb(&'static self, boundary: &'static Boundary) {
+        if ptr::eq(self.innermost(), boundary) {
+            self.disturbed.set(true);
+            self.wake();
+        }
+    }
+
+    // ---- pausing, on its own stack (or on one that runs under it)
+
+    /// Whether its pauses have to look up why.
+    #[inline(always)]
+    pub(crate) fn is_disturbed(&self) -> bool {
+        self.disturbed.get()
+    }
+
+    /// Lets others go first: to the back of the queue, and until it is this one's turn again.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn give_way(&'static self) {
+        self.state.set(State::Ready);
+        self.home().ready.push(self);
+        self.switch_away();
+    }
+
+    /// Lets a task that is in front of the queue go first, and comes directly after it.
+    #[track_caller]
+    pub(crate) fn give_way_to_first(&'static self, first: &'static Task) {
+        self.enqueue_first();
+        first.enqueue_first();
+        self.switch_away();
+    }
+
+    /// Waits to be woken, unless a wake has come already.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn rest(&'static self) {
+        if self.token.replace(false) {
+            // What wakes itself for ever must not keep others from their turn.
+            self.give_way();
+            return;
+        }
+        self.state.set(State::Paused);
+        self.switch_away();
+        self.token.set(false);
+    }
+
+    /// The switch to the loop.
+    #[inline(always)]
+    #[track_caller]
+    fn switch_away(&'static self) {
+        // SAFETY: it runs, so it has started, and its pauser lies on its own stack.
+        unsafe { &*self.pauser.get() }.pause_task();
+    }
+
+    /// Whether the stack pointer is on the task's own stack, not on that of a coroutine that runs under
+    /// it.
+    pub(crate) fn is_on_own_stack(&self) -> bool {
+        // SAFETY: as in `switch_away`.
+        unsafe { &*self.pauser.get() }.context().has(stack_pointer())
+    }
+
+    /// Refuses to wait where nobody can, and unwinds if it is cancelled. To be asked before every wait
+    /// and after every wake.
+    #[inline(always)]
+    pub(crate) fn check(&'static self, at: &'static Location<'static>) -> Result<(), Denied> {
+        if thread::panicking() {
+            return Err(Denied::Unwinding);
+        }
+        if self.disturbed.get() {
+            return self.interrupted(at);
+        }
+        Ok(())
+    }
+
+    /// Finds out what disturbs it.
+    #[cold]
+    #[inline(never)]
+    fn interrupted(&'static self, at: &'static Location<'static>) -> Result<(), Denied> {
+        self.home().inject(self);
+        let Some(target) = self.innermost().outermost_cancelled() else {
+            self.disturbed.set(false);
+            return Ok(());
+        };
+        let patience =
+            if cfg!(panic = "abort") { coroutine::LONG_PATIENCE } else { coroutine::PATIENCE };
+        let raised = self.raised.get() + 1;
+        self.raised.set(raised);
+        if raised > patience + 1 {
+            self.give_up(at, patience);
+        }
+        if cfg!(panic = "abort") {
+            return Err(Denied::Cancelled);
+        }
+        self.home().observe(self, Event::Raised);
+        // SAFETY: as in `switch_away`.
+        let context = unsafe { &*self.pauser.get() }.context();
+        coroutine::throw(context, target.number());
+    }
+
+    /// It swallows its cancellation: leaves it for good. Its loop does the rest.
+    #[cold]
+    fn give_up(&'static self, at: &'static Location<'static>, patience: u32) -> ! {
+        self.with_described(|described| {
+            report::tell(
+                ReportKind::Retired,
+                format!(
+                    "task {described} was cancelled and paused again {patience} times (last at {at}): \
+                     given up, its stack stays as it is; let the cancellation pass, see `is_cancel`"
+                ),
+            );
+        });
+        // SAFETY: as in `switch_away`.
+        coroutine::abandon(unsafe { &*self.pauser.get() }.context());
+    }
+
+    /// Takes one from the budget; lets others go first when it is used up.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn spend(&'static self) {
+        match self.budget.get().checked_sub(1) {
+            Some(left) => self.budget.set(left),
+            None => self.give_way(),
+        }
+    }
+
+    /// Says what it is about to wait for.
+    #[inline(always)]
+    pub(crate) fn waits_for(&self, wait: Wait) {
+        self.wait.set(Some(wait));
+    }
+
+    /// Enters a boundary.
+    #[inline(always)]
+    pub(crate) fn enter(&'static self, boundary: &'static Boundary, kind: Kind) {
+        let serial = self.home().new_serial();
+        boundary.open(kind, serial, Some(self), Some(self.innermost()));
+        self.innermost.set(Some(boundary));
+        self.disturbed.set(boundary.is_reached());
+    }
+
+    /// Leaves the innermost boundary.
+    #[inline(always)]
+    pub(crate) fn leave(&'static self, boundary: &'static Boundary) {
+        debug_assert!(ptr::eq(self.innermost(), boundary), "boundaries are left in order");
+        let outer = boundary.outer().expect("inside the task's own boundary");
+        self.innermost.set(Some(outer));
+        self.disturbed.set(outer.is_reached());
+        self.raised.set(0);
+        boundary.close();
+    }
+
+    // ---- running, on the loop's stack
+
+    /// Lets it run until it pauses or ends.
+    #[inline(always)]
+    pub(crate) fn step(&'static self) -> Step {
+        self.state.set(State::Running);
+        if !self.started.get() {
+            return self.start();
+        }
+        self.resume()
+    }
+
+    /// Resumes it.
+    #[inline(always)]
+    fn resume(&'static self) -> Step {
+        // SAFETY: only the loop takes the seat, one step at a time, and nothing else looks at it: what
+        // runs on the stack reaches the coroutine by its pauser.
+        match unsafe { &mut *self.seat.get() } {
+            Seat::Stack(core) => core.step(),
+            // It started, so it sits on a stack until it ends.
+            _ => Step::Retired,
+        }
+    }
+
+    /// Gives it a stack and lets it run for the first time; lets its closure go if it is cancelled
+    /// already, or if there is no stack.
+    #[inline(always)]
+    fn start(&'static self) -> Step {
+        // SAFETY: as in `resume`.
+        let seat = mem::replace(unsafe { &mut *self.seat.get() }, Seat::Empty);
+        let Seat::Unstarted(body) = seat else { return Step::Retired };
+        if self.disturbed.get() {
+            if let Some(target) = self.root.outermost_cancelled() {
+                let reason = target.reason().unwrap_or_else(|| self.no_reason());
+                return self.refuse(body, Refusal::Cancelled(reason));
+            }
+        }
+        let plan = Plan {
+            request: self.request.get(),
+            spawned_at: self.spawned_at.get(),
+            // Whose frames a task borrows is the business of this room: see `give_up`.
+            lender: Lender::Nobody,
+            generator: false,
+        };
+        let stack = match SetAside::new(&plan, self.name()) {
+            Ok(stack) => stack,
+            Err(error) => return self.refuse(body, Refusal::NoStack(error)),
+        };
+        let core = Core::on(stack, plan, move |pauser: &Pauser<(), ()>, ()| {
+            self.pauser.set(ptr::from_ref(pauser));
+            pauser.context().becomes_task();
+            body.run(self);
+            self.home().observe(self, Event::Ended);
+        });
+        // SAFETY: as in `resume`.
+        unsafe { *self.seat.get() = Seat::Stack(core) };
+        self.started.set(true);
+        self.home().observe(self, Event::Started);
+        self.resume()
+    }
+
+    /// Lets its closure go.
+    #[cold]
+    fn refuse(&'static self, body: Body, why: Refusal) -> Step {
+        body.refuse(self, why);
+        Step::Ended
+    }
+
+    /// Lets go of the closure of one that never ran, outside any turn.
+    pub(crate) fn discard(&'static self, reason: CancelReason) {
+        // SAFETY: as in `resume`.
+        let seat = mem::replace(unsafe { &mut *self.seat.get() }, Seat::Empty);
+        if let Seat::Unstarted(body) = seat {
+            body.refuse(self, Refusal::Cancelled(reason));
+        }
+    }
+
+    /// Frees the record of one that has ended.
+    #[inline(always)]
+    pub(crate) fn finish(&'static self) {
+        // SAFETY: as in `resume`. What is in it has ended and has no destructor of a user's.
+        unsafe { *self.seat.get() = Seat::Empty };
+        let name = self.name.take();
+        let locals = self.locals.take();
+        self.vacate();
+        drop(name);
+        if locals.is_some() {
+            Locals::drop_at_end(locals);
+        }
+    }
+
+    /// Gives it up, together with the record: it is not resumed, and nobody gets the record again.
+    pub(crate) fn retire(&'static self) {
+        self.state.set(State::Retired);
+        // SAFETY: as in `resume`; it does not run (any more).
+        let seat = mem::replace(unsafe { &mut *self.seat.get() }, Seat::Empty);
+        match seat {
+            Seat::Stack(mut core) => {
+                core.retire();
+                mem::forget(core);
+            }
+            // Leaked, as everything else that is in it.
+            other => mem::forget(other),
+        }
+        mem::forget(self.locals.take());
+        if let Some(ending) = self.ending.take() {
+            let reason = CancelReason::new(
+                CancelKind::Retired,
+                "it swallowed its cancellation and was given up",
+                self.spawned_at.get(),
+            );
+            // SAFETY: its job was just leaked, and has not given.
+            unsafe { (ending.give)(ending.giver, reason) };
+        }
+    }
+
+    /// A reason for what cannot be without one.
+    #[cold]
+    fn no_reason(&self) -> CancelReason {
+        CancelReason::new(CancelKind::Requested, "cancelled", self.spawned_at.get())
+    }
+
+    /// Gets a full budget.
+    #[inline(always)]
+    pub(crate) fn refill(&self, budget: u32) {
+        self.budget.set(budget);
+    }
+
+    /// The address that a resume will touch first.
+    #[inline(always)]
+    pub(crate) fn pauser_address(&self) -> *const () {
+        self.pauser.get().cast()
+    }
+}
+
+/// Messages name a task this way.
+pub(crate) struct Described<'a> {
+    /// Its name.
+    pub(crate) name: Option<&'a str>,
+    /// Its number.
+    pub(crate) id: u64,
+    /// Where it was spawned.
+    pub(crate) spawned_at: &'static Location<'static>,
+}
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name {
+            Some(name) => write!(f, "`{name}`")?,
+            None => write!(f, "{}", TaskId(self.id))?,
+        }
+        write!(f, " (spawned at {})", self.spawned_at)
+    }
+}

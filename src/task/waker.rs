@@ -1,0 +1,127 @@
+//! A task's waker, for code that builds waiting operations of its own, on any thread.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::Wake;
+
+use super::home::Home;
+use super::inbox::{Counted, Inbox, Message};
+use super::record::TaskId;
+use super::remote::RemoteTask;
+
+/// What all clones of a waker share.
+struct Shared {
+    /// The loop; while wakers exist, it does not take a standstill for a deadlock.
+    loop_: Counted,
+    /// The task.
+    task: RemoteTask,
+}
+
+/// Wakes one task, from any thread: its [`pause`](crate::pause) returns.
+///
+/// After the task's end, and after its loop's, it does nothing. Waking a task that does not wait makes
+/// its next `pause` return at once; waking it several times counts once.
+///
+/// It is also a [`std::task::Waker`], by `From`.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// let answer = segno::run(|| {
+///     let (answer, waker) = (Arc::new(AtomicU32::new(0)), segno::waker());
+///     let theirs = answer.clone();
+///     std::thread::spawn(move || {
+///         theirs.store(42, Ordering::Release);
+///         waker.wake();
+///     });
+///     while answer.load(Ordering::Acquire) == 0 {
+///         segno::pause(); // in a loop: it may return for no reason
+///     }
+///     answer.load(Ordering::Acquire)
+/// });
+/// assert_eq!(answer, 42);
+/// ```
+#[derive(Clone)]
+pub struct Waker {
+    /// The task and its loop.
+    shared: Arc<Shared>,
+}
+
+impl Waker {
+    /// For the current task.
+    #[track_caller]
+    pub(super) fn of_current() -> Self {
+        let task = Home::current_task("a waker");
+        let loop_ = Counted::waker(task.home().inbox());
+        Self { shared: Arc::new(Shared { loop_, task: RemoteTask::new(task) }) }
+    }
+
+    /// Wakes the task.
+    ///
+    /// # Pausing
+    /// Never pauses, and never resumes anybody: the task goes on in its turn.
+    pub fn wake(self) {
+        self.wake_by_ref();
+    }
+
+    /// Wakes the task.
+    ///
+    /// # Pausing
+    /// As [`wake`](Self::wake).
+    pub fn wake_by_ref(&self) {
+        self.shared.tell();
+    }
+
+    /// The number of the task that this wakes.
+    pub fn task(&self) -> TaskId {
+        TaskId(self.shared.task.id())
+    }
+
+    /// Whether this wakes the same task as the other one.
+    pub fn will_wake(&self, other: &Self) -> bool {
+        self.shared.task.id() == other.shared.task.id()
+    }
+}
+
+impl Shared {
+    /// Wakes the task.
+    fn tell(&self) {
+        wake(self.task, self.loop_.inbox());
+    }
+}
+
+/// Wakes a task: at once if its loop runs on this thread, by a message otherwise.
+#[inline]
+pub(crate) fn wake(task: RemoteTask, inbox: &Inbox) {
+    match Home::here().filter(|home| home.id() == task.home()) {
+        Some(home) => {
+            if let Some(task) = task.here(home) {
+                task.wake();
+            }
+        }
+        None => inbox.push(Message::Wake(task)),
+    }
+}
+
+impl Wake for Shared {
+    fn wake(self: Arc<Self>) {
+        self.tell();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.tell();
+    }
+}
+
+impl From<Waker> for std::task::Waker {
+    fn from(waker: Waker) -> Self {
+        waker.shared.into()
+    }
+}
+
+impl fmt::Debug for Waker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waker").field("task", &self.task()).finish_non_exhaustive()
+    }
+}
