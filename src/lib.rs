@@ -192,6 +192,7 @@ mod wait;
 mod event_loop;
 mod time;
 mod scope;
+pub mod testing;
 
 pub use coroutine::{
     Builder, Coroutine, Entered, Pauser, Scoped, State, Status, is_cancel, no_pause,
@@ -203,12 +204,12 @@ pub use event_loop::{
 pub use generator::{Generator, Items, Outlet, ScopedGenerator};
 pub use report::{Report, ReportKind, on_report};
 pub use scope::{
-    CancelHandle, CancelScope, Cancelled, Elapsed, ScopedJoinHandle, ScopedTask, TryScope,
+    CancelHandle, CancelScope, Cancelled, Elapsed, ScopedJoinHandle, ScopedTask, TryScopedTask,
     cancel_scope, join_all, race, scope, shield, timeout, timeout_at, try_join, try_scope,
 };
 pub use stacks::SpawnError;
 pub use task::{
-    CancelKind, CancelReason, Clock, Current, Failures, Panics, Scope, TaskId, TaskLocal, Waker,
+    CancelKind, CancelReason, Clock, Current, Scope, TaskId, TaskLocal, TryScope, Waker,
     checkpoint, current, is_cancelled, is_in_task, pause, try_current, waker, yield_now,
 };
 

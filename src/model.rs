@@ -1,77 +1,61 @@
-//! The standard library's atomics, locks and sleeping threads, behind names that a model can replace.
+//! The standard library's atomics, locks, cells and sleeping threads, behind names that a model can replace.
 //!
-//! With `--cfg loom` they are loom's, which runs a small program under every order that the memory model
-//! allows. What is written against this room is then checked by `tests/models.rs`.
+//! `tests/models` compiles what is written against this room once more, against the same names with
+//! loom's behind them: that runs a small program under every order that the memory model allows.
 
-#[cfg(not(loom))]
-mod real {
-    pub(crate) mod sync {
-        pub(crate) use std::sync::{Arc, Mutex, PoisonError, atomic};
+pub(crate) mod sync {
+    //! What threads share.
+
+    pub(crate) use std::sync::{Arc, Mutex, PoisonError, atomic};
+}
+pub(crate) use std::hint::spin_loop;
+pub(crate) use std::thread::{Thread, current, park, park_timeout};
+
+/// A cell that several threads use, in turns. A model sees every access, and whether two of them race.
+pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+impl<T> UnsafeCell<T> {
+    /// A cell with this in it.
+    #[inline(always)]
+    pub(crate) fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
     }
-    pub(crate) use std::thread::{Thread, current, park, park_timeout};
 
-    /// A queue that many threads push to and one pops from.
-    pub(crate) struct Queue<T>(crossbeam_deque::Injector<T>);
+    /// Lends what is in there, to be changed.
+    #[inline(always)]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
 
-    impl<T> Queue<T> {
-        /// An empty queue.
-        pub(crate) fn new() -> Self {
-            Self(crossbeam_deque::Injector::new())
-        }
+    /// What is in there.
+    #[inline(always)]
+    pub(crate) fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+}
 
-        /// Puts something at the end.
-        pub(crate) fn push(&self, value: T) {
-            self.0.push(value);
-        }
+/// A queue that many threads push to and one pops from.
+pub(crate) struct Queue<T>(crossbeam_deque::Injector<T>);
 
-        /// Takes the first, if there is one.
-        pub(crate) fn pop(&self) -> Option<T> {
-            loop {
-                match self.0.steal() {
-                    crossbeam_deque::Steal::Success(value) => return Some(value),
-                    crossbeam_deque::Steal::Empty => return None,
-                    crossbeam_deque::Steal::Retry => {}
-                }
+impl<T> Queue<T> {
+    /// An empty queue.
+    pub(crate) fn new() -> Self {
+        Self(crossbeam_deque::Injector::new())
+    }
+
+    /// Puts something at the end.
+    pub(crate) fn push(&self, value: T) {
+        self.0.push(value);
+    }
+
+    /// Takes the first, if there is one.
+    pub(crate) fn pop(&self) -> Option<T> {
+        loop {
+            match self.0.steal() {
+                crossbeam_deque::Steal::Success(value) => return Some(value),
+                crossbeam_deque::Steal::Empty => return None,
+                crossbeam_deque::Steal::Retry => {}
             }
         }
     }
 }
-
-#[cfg(loom)]
-mod real {
-    use std::collections::VecDeque;
-    use std::time::Duration;
-
-    pub(crate) mod sync {
-        pub(crate) use loom::sync::{Arc, Mutex, atomic};
-        pub(crate) use std::sync::PoisonError;
-    }
-    pub(crate) use loom::thread::{Thread, current, park};
-
-    /// In a model no time passes: a sleep ends when somebody ends it.
-    pub(crate) fn park_timeout(_: Duration) {
-        park();
-    }
-
-    /// Stands in for the library's queue.
-    pub(crate) struct Queue<T>(loom::sync::Mutex<VecDeque<T>>);
-
-    impl<T> Queue<T> {
-        /// An empty queue.
-        pub(crate) fn new() -> Self {
-            Self(loom::sync::Mutex::new(VecDeque::new()))
-        }
-
-        /// Puts something at the end.
-        pub(crate) fn push(&self, value: T) {
-            self.0.lock().unwrap().push_back(value);
-        }
-
-        /// Takes the first, if there is one.
-        pub(crate) fn pop(&self) -> Option<T> {
-            self.0.lock().unwrap().pop_front()
-        }
-    }
-}
-
-pub(crate) use real::*;

@@ -40,7 +40,9 @@ use corosensei::CoroutineResult;
 use corosensei::stack::{Stack, StackPointer};
 
 use super::cancel::{self, Payload};
-use super::context::{Body, Context, Lender, Order, Signpost, Types, Yielder, stack_pointer};
+use super::context::{
+    Body, Context, Lender, Order, Signpost, Types, Yielder, prefetch, stack_pointer,
+};
 use super::parcel::{Word, pack, unpack};
 use super::pauser::Pauser;
 use super::{State, Status};
@@ -183,6 +185,19 @@ impl Core<(), (), ()> {
                     Step::Ended
                 }
             }
+        }
+    }
+
+    /// Fetches what a resume will touch at the top of its stack.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self) {
+        if let Some(context) = self.context {
+            let context = context.as_ptr().cast_const().cast::<()>();
+            prefetch(context);
+            prefetch(context.wrapping_byte_add(64));
+            // Signpost and parent link.
+            prefetch(context.wrapping_byte_sub(64));
+            prefetch(context.wrapping_byte_sub(128));
         }
     }
 

@@ -49,7 +49,10 @@ impl EventLoop {
         let mut left = home.ready.len();
         while left > 0 {
             for _ in 0..left.min(LOOK_AFTER) {
-                let Some(task) = home.ready.pop(left) else { break };
+                let Some(task) = home.ready.pop(left) else {
+                    left = 0;
+                    break;
+                };
                 left -= 1;
                 if left >= LONG {
                     prefetch(home);
@@ -264,8 +267,14 @@ fn topmost(task: &'static Task) -> &'static Task {
     top
 }
 
-/// Fetches what the resume of a later task will touch first.
+/// Fetches into the cache what later resumes will touch: the records first, then, when those are there, the
+/// stacks that they point to.
 #[inline(always)]
 fn prefetch(home: &Home) {
-    let _ = (home, AHEAD);
+    if let Some(task) = home.ready.peek(2 * AHEAD) {
+        task.prefetch_record();
+    }
+    if let Some(task) = home.ready.peek(AHEAD) {
+        task.prefetch_stack();
+    }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::registry;
@@ -17,11 +18,50 @@ use crate::task::{
 };
 use crate::wait::{Giver, Taker};
 
+/// What a task panicked with.
+///
+/// It can be shared between threads, as errors should be, although a payload cannot: whoever wants that takes
+/// it out.
+pub struct Panic {
+    /// What it said.
+    message: Cow<'static, str>,
+    /// The payload.
+    payload: Mutex<Payload>,
+}
+
+impl Panic {
+    /// A panic with this payload.
+    fn new(payload: Payload) -> Self {
+        let message = match payload.downcast_ref::<&'static str>() {
+            Some(text) => Cow::Borrowed(*text),
+            None => Cow::Owned(coroutine::message(&payload).to_owned()),
+        };
+        Self { message, payload: Mutex::new(payload) }
+    }
+
+    /// What it said; a stand-in if its payload is not a text.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The payload, unchanged: for [`std::panic::resume_unwind`], or to be downcast.
+    pub fn into_payload(self) -> Box<dyn Any + Send> {
+        self.payload.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Panic").field(&self.message).finish()
+    }
+}
+
 /// Why a task has no result.
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum JoinError {
     /// It panicked, with this payload.
-    Panicked(Box<dyn Any + Send>),
+    Panicked(Panic),
     /// It was cancelled.
     Cancelled(CancelReason),
     /// It never ran, because there was no stack for it.
@@ -32,7 +72,7 @@ impl JoinError {
     /// What the panic said, if it was one that said something.
     pub fn panic_message(&self) -> Option<&str> {
         match self {
-            Self::Panicked(payload) => Some(coroutine::message(payload)),
+            Self::Panicked(panic) => Some(panic.message()),
             _ => None,
         }
     }
@@ -52,24 +92,10 @@ impl From<CancelReason> for JoinError {
     }
 }
 
-impl fmt::Debug for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Panicked(payload) => {
-                f.debug_tuple("Panicked").field(&coroutine::message(payload)).finish()
-            }
-            Self::Cancelled(reason) => f.debug_tuple("Cancelled").field(reason).finish(),
-            Self::NoStack(error) => f.debug_tuple("NoStack").field(error).finish(),
-        }
-    }
-}
-
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Panicked(payload) => {
-                write!(f, "the task panicked: {}", coroutine::message(payload))
-            }
+            Self::Panicked(panic) => write!(f, "the task panicked: {}", panic.message()),
             Self::Cancelled(reason) => write!(f, "the task was cancelled: {reason}"),
             Self::NoStack(error) => write!(f, "the task never ran: {error}"),
         }
@@ -106,7 +132,7 @@ fn failure(task: &'static Task, payload: Payload) -> JoinError {
             }
         }
     }
-    JoinError::Panicked(payload)
+    JoinError::Panicked(Panic::new(payload))
 }
 
 /// Why a task never ran, as its joiner sees it.
@@ -134,15 +160,15 @@ pub(crate) fn drop_quietly<T>(what: &str, value: T) {
 pub(crate) fn unjoined<T>(described: &Described<'_>, result: Result<T, JoinError>) {
     match result {
         Ok(value) => drop_quietly("a task's result", value),
-        Err(JoinError::Panicked(payload)) => {
+        Err(JoinError::Panicked(panic)) => {
             report::tell(
                 ReportKind::TaskPanicked,
                 format!(
                     "task {described} panicked, and nobody joined it: {}",
-                    coroutine::message(&payload)
+                    panic.message()
                 ),
             );
-            coroutine::discard(payload);
+            coroutine::discard(panic.into_payload());
         }
         Err(JoinError::NoStack(error)) => report::tell(
             ReportKind::TaskPanicked,

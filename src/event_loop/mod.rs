@@ -31,7 +31,7 @@ use std::time::Instant;
 pub use builder::LoopBuilder;
 pub use deadlock::{DeadlockReport, RunError, StuckTask};
 pub use handle::{External, LoopClosed, LoopHandle, external, handle};
-pub use join::{JoinError, JoinHandle};
+pub use join::{JoinError, JoinHandle, Panic};
 pub use spawn::{TaskBuilder, spawn, task};
 
 pub(crate) use join::{drop_quietly, outcome, refused, unjoined};
@@ -148,7 +148,7 @@ impl<T, F: FnOnce() -> T> Job for Main<'_, F, T> {
         let Self { f, result } = self;
         let ended = catch_unwind(AssertUnwindSafe(f));
         result.set(Some(outcome(task, ended).map_err(|error| match error {
-            JoinError::Panicked(payload) => Failure::Panicked(payload),
+            JoinError::Panicked(panic) => Failure::Panicked(panic.into_payload()),
             _ => Failure::Cancelled,
         })));
     }
@@ -196,7 +196,7 @@ impl EventLoop {
 
     /// What its tasks share.
     #[inline(always)]
-    fn home(&self) -> &'static Home {
+    pub(crate) fn home(&self) -> &'static Home {
         self.home.expect("a loop that has not ended has a home")
     }
 
@@ -261,10 +261,9 @@ impl EventLoop {
         let boundary = home.take_boundary();
         boundary.open(Kind::Scope, home.new_serial(), None, Some(home.root()));
         this.stopped.set(false);
-        let (lent, ()) = lend(
+        let (lent, _) = lend(
             home,
             boundary,
-            (),
             || CancelReason::new(CancelKind::Scope, "its loop failed", at),
             || deadlock.set(this.drive(Patience::Endless, &|| boundary.children() == 0)),
             |scope| {
@@ -278,7 +277,6 @@ impl EventLoop {
                 this.running.set(Some(task));
                 task.enqueue();
             },
-            |()| (),
         );
         this.running.set(None);
         boundary.close();
@@ -306,7 +304,7 @@ impl EventLoop {
     }
 
     /// A task with a name, to be spawned on this loop.
-    pub fn task(&self, name: impl Into<Cow<'static, str>>) -> TaskBuilder {
+    pub fn task(&self, name: impl Into<Cow<'static, str>>) -> TaskBuilder<'_> {
         TaskBuilder::new(self.home(), name.into())
     }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::panic::Location;
 
 use super::builder::request;
@@ -61,12 +62,8 @@ fn make<T: 'static>(
 }
 
 /// A task with a name, to be spawned on the current task's loop: see [`TaskBuilder`].
-///
-/// # Panics
-/// Outside a task.
-#[track_caller]
-pub fn task(name: impl Into<Cow<'static, str>>) -> TaskBuilder {
-    TaskBuilder::new(Home::current_task("`task`").home(), name.into())
+pub fn task(name: impl Into<Cow<'static, str>>) -> TaskBuilder<'static> {
+    TaskBuilder { home: None, wishes: Wishes::named(name.into()), events: PhantomData }
 }
 
 /// What a task is to be like.
@@ -119,19 +116,19 @@ impl Wishes {
 /// });
 /// ```
 #[must_use = "nothing runs before `spawn`"]
-pub struct TaskBuilder {
-    /// The loop.
-    home: &'static Home,
-    /// The number that the loop had: it may have ended meanwhile.
-    number: u64,
+pub struct TaskBuilder<'a> {
+    /// The loop; the current task's if there is none.
+    home: Option<&'static Home>,
     /// What was asked for.
     wishes: Wishes,
+    /// The loop stays as long as it is meant.
+    events: PhantomData<(&'a (), *mut ())>,
 }
 
-impl TaskBuilder {
-    /// A task of this loop.
+impl<'a> TaskBuilder<'a> {
+    /// A task of this loop, which outlives `'a`.
     pub(super) fn new(home: &'static Home, name: Cow<'static, str>) -> Self {
-        Self { home, number: home.id(), wishes: Wishes::named(name) }
+        Self { home: Some(home), wishes: Wishes::named(name), events: PhantomData }
     }
 
     /// Asks for at least this many bytes of frames; see
@@ -155,7 +152,7 @@ impl TaskBuilder {
     /// unwinds it does not.
     ///
     /// # Panics
-    /// When the stack size makes no sense; when its loop has ended.
+    /// When the stack size makes no sense; outside a task, if it is not the builder of an [`EventLoop`](crate::EventLoop).
     #[track_caller]
     pub fn spawn<T: 'static>(self, f: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
         let at = Location::caller();
@@ -171,7 +168,7 @@ impl TaskBuilder {
     /// When the stack size makes no sense. The closure is dropped.
     ///
     /// # Panics
-    /// When its loop has ended.
+    /// Outside a task, as [`spawn`](Self::spawn).
     #[track_caller]
     pub fn try_spawn<T: 'static>(
         self,
@@ -187,18 +184,15 @@ impl TaskBuilder {
         f: impl FnOnce() -> T + 'static,
         at: &'static Location<'static>,
     ) -> Result<JoinHandle<T>, SpawnError> {
-        assert!(
-            self.home.id() == self.number,
-            "a task was spawned at {at} on a loop that has ended"
-        );
-        let making = self.wishes.making(self.home, at)?;
-        let (task, handle) = make(self.home, f, making, Some(self.wishes.name.clone()));
-        self.wishes.begin(self.home, task);
+        let home = self.home.unwrap_or_else(|| Home::current_task("`spawn`").home());
+        let making = self.wishes.making(home, at)?;
+        let (task, handle) = make(home, f, making, Some(self.wishes.name.clone()));
+        self.wishes.begin(home, task);
         Ok(handle)
     }
 }
 
-impl fmt::Debug for TaskBuilder {
+impl fmt::Debug for TaskBuilder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskBuilder").field("wishes", &self.wishes).finish_non_exhaustive()
     }

@@ -21,12 +21,9 @@ use crate::event_loop::{JoinError, Wishes, drop_quietly, outcome, refused};
 use crate::report::{self, ReportKind};
 use crate::stacks::SpawnError;
 use crate::task::{
-    CancelKind, CancelReason, Denied, Failures, Home, Job, Kind, Making, Panics, Refusal,
-    RemoteTask, Scope, Task, TaskId, Wait, lend, wait_shielded, wait_until,
+    CancelKind, CancelReason, Denied, FirstError, Home, Job, Kind, Making, Panics, Refusal,
+    RemoteTask, Scope, Task, TaskId, TryScope, Wait, lend, wait_shielded, wait_until,
 };
-
-/// A [`Scope`] whose children can give errors: see [`try_scope`].
-pub type TryScope<'scope, 'env, E> = Scope<'scope, 'env, Failures<E>>;
 
 /// Runs a closure that may spawn tasks which borrow, and waits until all of them have ended.
 ///
@@ -60,7 +57,7 @@ pub type TryScope<'scope, 'env, E> = Scope<'scope, 'env, Failures<E>>;
 #[track_caller]
 pub fn scope<'env, T>(f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T) -> T {
     let at = Location::caller();
-    match lend_here("scope", at, Panics::default(), f, Panics::take) {
+    match lend_here("scope", at, f) {
         (Ok(value), None) => value,
         (result, first) => resume_unwind(first_of(result, first)),
     }
@@ -91,25 +88,24 @@ pub fn scope<'env, T>(f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) ->
 /// ```
 #[track_caller]
 pub fn try_scope<'env, T, E>(
-    f: impl for<'scope> FnOnce(&'scope TryScope<'scope, 'env, E>) -> Result<T, E>,
+    f: impl for<'scope> FnOnce(TryScope<'scope, 'env, E>) -> Result<T, E>,
 ) -> Result<T, E> {
     let at = Location::caller();
-    let failures = Failures { panics: Panics::default(), error: Cell::new(None) };
-    let taken = |failures: &Failures<E>| (failures.error.take(), failures.panics.take());
-    let ended = lend_here(
-        "try_scope",
-        at,
-        failures,
-        |scope| f(scope).map_err(|error| scope.fail(error, at)),
-        taken,
-    );
-    match ended {
-        (Ok(Ok(value)), (None, None)) => Ok(value),
+    let first = FirstError::new();
+    let (result, panicked) = lend_here("try_scope", at, |scope| {
+        let scope = first.of(scope);
+        f(scope).map_err(|error| {
+            fail(scope.scope);
+            scope.keep(error);
+        })
+    });
+    match (result, first.take(), panicked) {
+        (Ok(Ok(value)), None, None) => Ok(value),
         // A body that unwound because of the error has nothing else to say.
-        (Ok(_) | Err(None), (Some(error), None)) => Err(error),
-        (result, (error, first)) => {
+        (Ok(_) | Err(None), Some(error), None) => Err(error),
+        (result, error, panicked) => {
             drop_quietly("an error that came too late", error);
-            resume_unwind(first_of(result, first))
+            resume_unwind(first_of(result, panicked))
         }
     }
 }
@@ -147,40 +143,25 @@ fn lost(whose: &str, payload: Payload) {
     coroutine::discard(payload);
 }
 
-impl Panics {
-    /// The first payload of a child.
-    fn take(&self) -> Option<Payload> {
-        self.first.take()
+/// A child panicked.
+#[cold]
+fn child_panicked(scope: &Scope<'_, '_>, payload: Payload, at: &'static Location<'static>) {
+    let first = scope.panics.first.take();
+    if first.is_some() || scope.panics.body_was_first.get() {
+        scope.panics.first.set(first);
+        lost("a child of a scope", payload);
+    } else {
+        scope.panics.first.set(Some(payload));
     }
-
-    /// A child panicked. Whether it was the first to fail.
-    fn note(&self, payload: Payload) {
-        let before = self.first.take();
-        if before.is_some() || self.body_was_first.get() {
-            self.first.set(before);
-            lost("a child of a scope", payload);
-        } else {
-            self.first.set(Some(payload));
-        }
-    }
+    let why = "another task of its scope panicked";
+    scope.boundary().cancel(CancelReason::new(CancelKind::Scope, why, at));
 }
 
-/// What children leave behind that fail.
-pub(super) trait Failing {
-    /// The panics.
-    fn panics(&self) -> &Panics;
-}
-
-impl Failing for Panics {
-    fn panics(&self) -> &Panics {
-        self
-    }
-}
-
-impl<E> Failing for Failures<E> {
-    fn panics(&self) -> &Panics {
-        &self.panics
-    }
+/// A child, or the body, gave an error.
+fn fail(scope: &Scope<'_, '_>) {
+    let at = scope.boundary().task().map_or(Location::caller(), Task::spawned_at);
+    let why = "another task of its scope failed";
+    scope.boundary().cancel(CancelReason::new(CancelKind::Scope, why, at));
 }
 
 /// Notes whether the body is unwound before any child has panicked.
@@ -201,13 +182,12 @@ impl Drop for Watch<'_> {
 /// cancelled.
 #[inline(always)]
 #[track_caller]
-fn lend_here<'env, F: Failing, T, G>(
+#[allow(clippy::type_complexity, reason = "what came of the body, and the first panic of a child")]
+fn lend_here<'env, T>(
     what: &'static str,
     at: &'static Location<'static>,
-    failure: F,
-    body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env, F>) -> T,
-    taken: impl FnOnce(&F) -> G,
-) -> (Result<T, Option<Payload>>, G) {
+    body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+) -> (Result<T, Option<Payload>>, Option<Payload>) {
     refuse_while_unwinding(what, at);
     let frame = Frame::enter(what, Kind::Scope, at);
     let (task, boundary) = (frame.task, frame.boundary);
@@ -218,21 +198,13 @@ fn lend_here<'env, F: Failing, T, G>(
         boundary.await_children(false);
     };
     let why = || CancelReason::new(CancelKind::Scope, "its scope failed", at);
-    let (result, failure) = lend(
-        task.home(),
-        boundary,
-        failure,
-        why,
-        wait,
-        |scope| {
-            let _watch = Watch(scope.failure().panics());
-            body(scope)
-        },
-        taken,
-    );
+    let (result, panicked) = lend(task.home(), boundary, why, wait, |scope| {
+        let _watch = Watch(&scope.panics);
+        body(scope)
+    });
     match frame.leave(result) {
-        Ok(result) => (result.map_err(Some), failure),
-        Err(_) => (Err(None), failure),
+        Ok(result) => (result.map_err(Some), panicked),
+        Err(_) => (Err(None), panicked),
     }
 }
 
@@ -282,32 +254,25 @@ impl<T> Slot<T> {
     }
 }
 
-/// Tells a child's result from its failure. `None` if the scope has taken the failure.
-type Judge<X, R, T> = fn(&Scope<'_, '_, X>, R, &'static Location<'static>) -> Option<T>;
-
 /// What a child runs.
-struct Child<'scope, 'env, F, R, T, X> {
-    /// The closure.
+struct Child<'scope, 'env, F, T> {
+    /// The closure. It gives nothing if the scope has taken its error.
     f: F,
-    /// What its result means.
-    judge: Judge<X, R, T>,
     /// Where its result goes.
     slot: Rc<Slot<T>>,
     /// Its scope.
-    scope: &'scope Scope<'scope, 'env, X>,
+    scope: &'scope Scope<'scope, 'env>,
 }
 
-impl<F: FnOnce() -> R, R, T, X: Failing> Job for Child<'_, '_, F, R, T, X> {
+impl<F: FnOnce() -> Option<T>, T> Job for Child<'_, '_, F, T> {
     #[inline(always)]
     fn run(self, task: &'static Task) {
-        let Self { f, judge, slot, scope } = self;
+        let Self { f, slot, scope } = self;
         let result = match outcome(task, catch_unwind(AssertUnwindSafe(f))) {
-            Ok(result) => match judge(scope, result, task.spawned_at()) {
-                Some(value) => Ok(value),
-                None => Err(failed(task.spawned_at())),
-            },
-            Err(JoinError::Panicked(payload)) => {
-                child_panicked(scope, payload, task.spawned_at());
+            Ok(Some(value)) => Ok(value),
+            Ok(None) => Err(failed(task.spawned_at())),
+            Err(JoinError::Panicked(panic)) => {
+                child_panicked(scope, panic.into_payload(), task.spawned_at());
                 Err(failed(task.spawned_at()))
             }
             Err(error) => Err(error),
@@ -330,42 +295,11 @@ fn failed(at: &'static Location<'static>) -> JoinError {
     ))
 }
 
-/// A child panicked.
-#[cold]
-fn child_panicked<X: Failing>(
-    scope: &Scope<'_, '_, X>,
-    payload: Payload,
-    at: &'static Location<'static>,
-) {
-    scope.failure().panics().note(payload);
-    let why = "another task of its scope panicked";
-    scope.boundary().cancel(CancelReason::new(CancelKind::Scope, why, at));
-}
-
-impl<E> Scope<'_, '_, Failures<E>> {
-    /// A child, or the body, gave an error.
-    fn fail(&self, error: E, at: &'static Location<'static>) {
-        let before = self.failure().error.take();
-        if before.is_some() {
-            self.failure().error.set(before);
-            drop_quietly("an error that came too late", error);
-        } else {
-            self.failure().error.set(Some(error));
-        }
-        self.boundary().cancel(CancelReason::new(
-            CancelKind::Scope,
-            "another task of its scope failed",
-            at,
-        ));
-    }
-}
-
 /// Makes a child and its handle.
 #[inline(always)]
-fn child<'scope, 'env, R: 'scope, T: 'scope, X: Failing + 'scope>(
-    scope: &'scope Scope<'scope, 'env, X>,
-    f: impl FnOnce() -> R + 'scope,
-    judge: Judge<X, R, T>,
+fn child<'scope, T: 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    f: impl FnOnce() -> Option<T> + 'scope,
     making: Making,
 ) -> (&'static Task, ScopedJoinHandle<'scope, T>) {
     let slot = Rc::new(Slot {
@@ -374,25 +308,38 @@ fn child<'scope, 'env, R: 'scope, T: 'scope, X: Failing + 'scope>(
         joiner: Cell::new(None),
         wanted: Cell::new(true),
     });
-    let task = scope.make(Child { f, judge, slot: slot.clone(), scope }, making);
+    let task = scope.make(Child { f, slot: slot.clone(), scope }, making);
     (task, ScopedJoinHandle { slot, task: RemoteTask::new(task), scope: PhantomData })
 }
 
 /// Spawns a child without wishes.
 #[inline(always)]
-fn spawn_child<'scope, 'env, R: 'scope, T: 'scope, X: Failing + 'scope>(
-    scope: &'scope Scope<'scope, 'env, X>,
-    f: impl FnOnce() -> R + 'scope,
-    judge: Judge<X, R, T>,
+fn spawn_child<'scope, T: 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    f: impl FnOnce() -> Option<T> + 'scope,
     spawned_at: &'static Location<'static>,
 ) -> ScopedJoinHandle<'scope, T> {
     let making = Making { request: scope.home().request(), name: None, spawned_at, id: 0 };
-    let (task, handle) = child(scope, f, judge, making);
+    let (task, handle) = child(scope, f, making);
     task.enqueue();
     handle
 }
 
-impl<'scope> Scope<'scope, '_> {
+/// Spawns a child with wishes.
+#[track_caller]
+fn spawn_wished<'scope, T: 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    wishes: &Wishes,
+    f: impl FnOnce() -> Option<T> + 'scope,
+    at: &'static Location<'static>,
+) -> Result<ScopedJoinHandle<'scope, T>, SpawnError> {
+    let making = wishes.making(scope.home(), at)?;
+    let (task, handle) = child(scope, f, making);
+    wishes.begin(scope.home(), task);
+    Ok(handle)
+}
+
+impl<'scope, 'env> Scope<'scope, 'env> {
     /// Spawns a child. It may refer to what outlives the scope. If there is no stack for it, its joiner gets
     /// [`JoinError::NoStack`].
     #[inline]
@@ -401,33 +348,11 @@ impl<'scope> Scope<'scope, '_> {
         &'scope self,
         f: impl FnOnce() -> T + 'scope,
     ) -> ScopedJoinHandle<'scope, T> {
-        spawn_child(self, f, |_, value, _| Some(value), Location::caller())
+        spawn_child(self, move || Some(f()), Location::caller())
     }
-}
 
-impl<'scope, E: 'scope> TryScope<'scope, '_, E> {
-    /// Spawns a child that can give an error: the first one ends the scope. What it gives otherwise goes to
-    /// its joiner. If there is no stack for it, its joiner gets [`JoinError::NoStack`].
-    #[inline]
-    #[track_caller]
-    pub fn spawn<T: 'scope>(
-        &'scope self,
-        f: impl FnOnce() -> Result<T, E> + 'scope,
-    ) -> ScopedJoinHandle<'scope, T> {
-        spawn_child(self, f, |scope, result, at| scope.judge(result, at), Location::caller())
-    }
-}
-
-impl<E> Scope<'_, '_, Failures<E>> {
-    /// Tells a child's value from its error.
-    fn judge<T>(&self, result: Result<T, E>, at: &'static Location<'static>) -> Option<T> {
-        result.map_err(|error| self.fail(error, at)).ok()
-    }
-}
-
-impl<'scope, 'env, F> Scope<'scope, 'env, F> {
     /// A child with a name, to be spawned.
-    pub fn task(&'scope self, name: impl Into<Cow<'static, str>>) -> ScopedTask<'scope, 'env, F> {
+    pub fn task(&'scope self, name: impl Into<Cow<'static, str>>) -> ScopedTask<'scope, 'env> {
         ScopedTask { scope: self, wishes: Wishes::named(name.into()) }
     }
 
@@ -445,16 +370,45 @@ impl<'scope, 'env, F> Scope<'scope, 'env, F> {
     }
 }
 
+impl<'scope, 'env, E> TryScope<'scope, 'env, E> {
+    /// Spawns a child that can give an error: the first one ends the scope. What it gives otherwise goes to
+    /// its joiner. If there is no stack for it, its joiner gets [`JoinError::NoStack`].
+    #[inline]
+    #[track_caller]
+    pub fn spawn<T: 'scope>(
+        self,
+        f: impl FnOnce() -> Result<T, E> + 'scope,
+    ) -> ScopedJoinHandle<'scope, T> {
+        spawn_child(self.scope, self.judged(f, fail), Location::caller())
+    }
+
+    /// A child with a name, to be spawned.
+    pub fn task(self, name: impl Into<Cow<'static, str>>) -> TryScopedTask<'scope, 'env, E> {
+        TryScopedTask { scope: self, wishes: Wishes::named(name.into()) }
+    }
+
+    /// As [`Scope::cancel_children`].
+    #[track_caller]
+    pub fn cancel_children(self, reason: impl Into<Cow<'static, str>>) {
+        self.scope.cancel_children(reason);
+    }
+
+    /// Children that have not ended.
+    pub fn children(self) -> usize {
+        self.scope.children()
+    }
+}
+
 /// A child that is yet to be spawned: from [`Scope::task`].
 #[must_use = "nothing runs before `spawn`"]
-pub struct ScopedTask<'scope, 'env, F = Panics> {
+pub struct ScopedTask<'scope, 'env> {
     /// Its scope.
-    scope: &'scope Scope<'scope, 'env, F>,
+    scope: &'scope Scope<'scope, 'env>,
     /// What was asked for.
     wishes: Wishes,
 }
 
-impl<'scope, 'env, F> ScopedTask<'scope, 'env, F> {
+impl<'scope> ScopedTask<'scope, '_> {
     /// As [`TaskBuilder::stack_size`](crate::TaskBuilder::stack_size).
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.wishes.stack_size = Some(bytes);
@@ -467,25 +421,6 @@ impl<'scope, 'env, F> ScopedTask<'scope, 'env, F> {
         self
     }
 
-    /// Spawns it, or says what is wrong with the stack size.
-    #[track_caller]
-    fn spawn_at<R: 'scope, T: 'scope>(
-        self,
-        f: impl FnOnce() -> R + 'scope,
-        judge: Judge<F, R, T>,
-        at: &'static Location<'static>,
-    ) -> Result<ScopedJoinHandle<'scope, T>, SpawnError>
-    where
-        F: Failing + 'scope,
-    {
-        let making = self.wishes.making(self.scope.home(), at)?;
-        let (task, handle) = child(self.scope, f, judge, making);
-        self.wishes.begin(self.scope.home(), task);
-        Ok(handle)
-    }
-}
-
-impl<'scope> ScopedTask<'scope, '_> {
     /// Spawns it.
     ///
     /// # Pausing
@@ -496,7 +431,10 @@ impl<'scope> ScopedTask<'scope, '_> {
     #[track_caller]
     pub fn spawn<T: 'scope>(self, f: impl FnOnce() -> T + 'scope) -> ScopedJoinHandle<'scope, T> {
         let at = Location::caller();
-        self.spawn_at(f, |_, value, _| Some(value), at).unwrap_or_else(|error| no_task(&error, at))
+        match spawn_wished(self.scope, &self.wishes, move || Some(f()), at) {
+            Ok(handle) => handle,
+            Err(error) => no_task(&error, at),
+        }
     }
 
     /// As [`spawn`](Self::spawn).
@@ -508,26 +446,62 @@ impl<'scope> ScopedTask<'scope, '_> {
         self,
         f: impl FnOnce() -> T + 'scope,
     ) -> Result<ScopedJoinHandle<'scope, T>, SpawnError> {
-        self.spawn_at(f, |_, value, _| Some(value), Location::caller())
+        spawn_wished(self.scope, &self.wishes, move || Some(f()), Location::caller())
     }
 }
 
-impl<'scope, E: 'scope> ScopedTask<'scope, '_, Failures<E>> {
-    /// Spawns it: as [`ScopedTask::spawn`], for a closure that can give an error.
+/// A child that is yet to be spawned, and can give an error: from [`TryScope::task`].
+#[must_use = "nothing runs before `spawn`"]
+pub struct TryScopedTask<'scope, 'env, E> {
+    /// Its scope.
+    scope: TryScope<'scope, 'env, E>,
+    /// What was asked for.
+    wishes: Wishes,
+}
+
+impl<'scope, E> TryScopedTask<'scope, '_, E> {
+    /// As [`TaskBuilder::stack_size`](crate::TaskBuilder::stack_size).
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.wishes.stack_size = Some(bytes);
+        self
+    }
+
+    /// As [`TaskBuilder::start_now`](crate::TaskBuilder::start_now).
+    pub fn start_now(mut self) -> Self {
+        self.wishes.now = true;
+        self
+    }
+
+    /// Spawns it.
     ///
     /// # Pausing
     /// As [`TaskBuilder::spawn`](crate::TaskBuilder::spawn).
     ///
     /// # Panics
-    /// When the stack size makes no sense.
+    /// When the stack size makes no sense; [`try_spawn`](Self::try_spawn) gives an error instead.
     #[track_caller]
     pub fn spawn<T: 'scope>(
         self,
         f: impl FnOnce() -> Result<T, E> + 'scope,
     ) -> ScopedJoinHandle<'scope, T> {
         let at = Location::caller();
-        self.spawn_at(f, |scope, result, at| scope.judge(result, at), at)
-            .unwrap_or_else(|error| no_task(&error, at))
+        match spawn_wished(self.scope.scope, &self.wishes, self.scope.judged(f, fail), at) {
+            Ok(handle) => handle,
+            Err(error) => no_task(&error, at),
+        }
+    }
+
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// # Errors
+    /// When the stack size makes no sense. The closure is dropped.
+    #[track_caller]
+    pub fn try_spawn<T: 'scope>(
+        self,
+        f: impl FnOnce() -> Result<T, E> + 'scope,
+    ) -> Result<ScopedJoinHandle<'scope, T>, SpawnError> {
+        let child = self.scope.judged(f, fail);
+        spawn_wished(self.scope.scope, &self.wishes, child, Location::caller())
     }
 }
 
@@ -655,7 +629,13 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
     }
 }
 
-impl<F> fmt::Debug for ScopedTask<'_, '_, F> {
+impl<E> fmt::Debug for TryScopedTask<'_, '_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryScopedTask").field("wishes", &self.wishes).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ScopedTask<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScopedTask").field("wishes", &self.wishes).finish_non_exhaustive()
     }

@@ -12,7 +12,7 @@ mod children;
 mod limit;
 mod together;
 
-pub use children::{ScopedJoinHandle, ScopedTask, TryScope, scope, try_scope};
+pub use children::{ScopedJoinHandle, ScopedTask, TryScopedTask, scope, try_scope};
 pub use limit::{
     CancelHandle, CancelScope, Cancelled, Elapsed, cancel_scope, shield, timeout, timeout_at,
 };

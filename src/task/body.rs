@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "keeps closures as bytes")]
 
+use std::cell::{Cell, UnsafeCell};
 use std::mem::{MaybeUninit, size_of};
 
 use super::reason::CancelReason;
@@ -35,12 +36,13 @@ struct Methods {
     refuse: unsafe fn(*mut u8, &'static Task, Refusal),
 }
 
-/// A [`Job`] without its type and without its lifetime. It is leaked if it is dropped.
+/// Where a [`Job`] lies without its type and without its lifetime. What is in there is leaked if the body is
+/// dropped.
 pub(crate) struct Body {
     /// The job, or a box of it.
-    bytes: [MaybeUninit<usize>; WORDS],
-    /// What to do with it.
-    methods: &'static Methods,
+    bytes: UnsafeCell<[MaybeUninit<usize>; WORDS]>,
+    /// What to do with it; `None` if there is none.
+    methods: Cell<Option<&'static Methods>>,
 }
 
 /// Gives every type of job its methods.
@@ -48,20 +50,20 @@ struct Of<J>(std::marker::PhantomData<J>);
 
 impl<J: Job> Of<J> {
     /// Whether it lies in the body itself.
-    const IN_PLACE: bool =
-        size_of::<J>() <= WORDS * size_of::<usize>() && align_of::<J>() <= align_of::<usize>();
+    const IN_PLACE: bool = size_of::<J>() <= WORDS * size_of::<usize>()
+        && align_of::<J>() <= align_of::<usize>();
 
-    /// For one that does.
+    /// What to do with it.
     const METHODS: Methods = if Self::IN_PLACE {
         Methods {
-            // SAFETY: `Body::new` wrote a `J` there, and each body is used up by one call.
+            // SAFETY: `Body::put` wrote a `J` there, and it is taken out once.
             run: |at, task| unsafe { at.cast::<J>().read() }.run(task),
             // SAFETY: as above.
             refuse: |at, task, why| unsafe { at.cast::<J>().read() }.refuse(task, why),
         }
     } else {
         Methods {
-            // SAFETY: `Body::new` wrote the address of a boxed `J` there.
+            // SAFETY: `Body::put` wrote the address of a boxed `J` there, and it is taken out once.
             run: |at, task| unsafe { Box::from_raw(at.cast::<*mut J>().read()) }.run(task),
             refuse: |at, task, why| {
                 // SAFETY: as above.
@@ -72,16 +74,24 @@ impl<J: Job> Of<J> {
 }
 
 impl Body {
-    /// Takes the type off a job.
+    /// Nothing.
+    pub(crate) const fn empty() -> Self {
+        Self {
+            bytes: UnsafeCell::new([const { MaybeUninit::uninit() }; WORDS]),
+            methods: Cell::new(None),
+        }
+    }
+
+    /// Puts a job in.
     ///
     /// # Safety
-    /// Whatever the job refers to stays alive until [`run`](Self::run) or [`refuse`](Self::refuse) has
-    /// returned; for ever, if neither is called or neither returns.
+    /// Nothing is in there. Whatever the job refers to stays alive until [`run`](Self::run) or
+    /// [`refuse`](Self::refuse) has returned; for ever, if neither is called or neither returns.
     #[inline(always)]
-    pub(crate) unsafe fn new<J: Job>(job: J) -> Self {
-        let mut bytes = [MaybeUninit::<usize>::uninit(); WORDS];
-        let at = bytes.as_mut_ptr().cast::<u8>();
-        // SAFETY: it fits, as `IN_PLACE` says; an address fits in any case.
+    pub(crate) unsafe fn put<J: Job>(&self, job: J) {
+        let at = self.bytes.get().cast::<u8>();
+        // SAFETY: it fits, as `IN_PLACE` says; an address fits in any case. Nobody else looks at the
+        // bytes, which are reached through this cell only.
         unsafe {
             if Of::<J>::IN_PLACE {
                 at.cast::<J>().write(job);
@@ -89,19 +99,28 @@ impl Body {
                 at.cast::<*mut J>().write(Box::into_raw(Box::new(job)));
             }
         }
-        Self { bytes, methods: const { &Of::<J>::METHODS } }
+        self.methods.set(Some(const { &Of::<J>::METHODS }));
     }
 
-    /// Runs it.
+    /// Runs the job, if there is one.
     #[inline(always)]
-    pub(crate) fn run(mut self, task: &'static Task) {
-        // SAFETY: the job is in there, and the body is used up.
-        unsafe { (self.methods.run)(self.bytes.as_mut_ptr().cast(), task) }
+    pub(crate) fn run(&self, task: &'static Task) {
+        if let Some(methods) = self.methods.take() {
+            // SAFETY: the job is in there, and from now on it is not.
+            unsafe { (methods.run)(self.bytes.get().cast(), task) }
+        }
     }
 
-    /// Lets it go.
-    pub(crate) fn refuse(mut self, task: &'static Task, why: Refusal) {
-        // SAFETY: as above.
-        unsafe { (self.methods.refuse)(self.bytes.as_mut_ptr().cast(), task, why) }
+    /// Lets the job go, if there is one.
+    pub(crate) fn refuse(&self, task: &'static Task, why: Refusal) {
+        if let Some(methods) = self.methods.take() {
+            // SAFETY: as above.
+            unsafe { (methods.refuse)(self.bytes.get().cast(), task, why) }
+        }
+    }
+
+    /// Forgets the job: it was leaked with everything else.
+    pub(crate) fn forget(&self) {
+        self.methods.set(None);
     }
 }

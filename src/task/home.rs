@@ -21,7 +21,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
 
-use super::body::{Body, Job};
+use super::body::Job;
 use super::boundary::{Boundary, Kind};
 use super::clock::{Clock, Time};
 use super::inbox::{Inbox, Message};
@@ -78,6 +78,8 @@ pub(crate) struct Home {
     pub(crate) time: Time,
     /// What other threads see of the loop; `None` while the home is not in use.
     inbox: RefCell<Option<Arc<Inbox>>>,
+    /// The same, for comparing and for waking; null while the home is not in use.
+    inbox_address: Cell<*const Inbox>,
     /// The boundary around all tasks that belong to nobody else.
     root: Boundary,
     /// The budget that a task gets with each turn.
@@ -151,6 +153,7 @@ impl Home {
                 timers: RefCell::new(Timers::new()),
                 time: Time::new(clock),
                 inbox: RefCell::new(None),
+                inbox_address: Cell::new(ptr::null()),
                 root: Boundary::vacant(),
                 budget: Cell::new(BUDGET),
                 request: Cell::new(Request::DEFAULT),
@@ -172,6 +175,7 @@ impl Home {
         });
         this.time.reset(clock);
         this.id.set(this.new_serial());
+        this.inbox_address.set(Arc::as_ptr(&inbox));
         this.inbox.replace(Some(inbox));
         this.budget.set(BUDGET);
         this.request.set(Request::DEFAULT);
@@ -184,9 +188,12 @@ impl Home {
         debug_assert!(self.tasks.get() == 0 && self.ready.is_empty());
         let observer = self.observer.take();
         self.observed.set(false);
-        let inbox = self.inbox.take();
         self.id.set(0);
+        let mut inbox = None;
+        // What was given up may still be woken by others, who look for the inbox where it was.
         if self.retired.get() == 0 {
+            inbox = self.inbox.take();
+            self.inbox_address.set(ptr::null());
             self.ready.seed(None);
             self.ready.shrink();
             self.root.close();
@@ -275,6 +282,12 @@ impl Home {
         self.inbox.borrow().clone().expect("a home in use has an inbox")
     }
 
+    /// Where that is. It stays there while the loop has tasks.
+    #[inline(always)]
+    pub(crate) fn inbox_address(&self) -> *const Inbox {
+        self.inbox_address.get()
+    }
+
     /// The boundary around all tasks that belong to nobody else.
     #[inline(always)]
     pub(crate) fn root(&'static self) -> &'static Boundary {
@@ -339,8 +352,7 @@ impl Home {
         let Making { request, name, spawned_at, id } = making;
         let id = if id == 0 { self.new_serial() } else { id };
         // SAFETY: the caller's promise.
-        let body = unsafe { Body::new(job) };
-        task.occupy(self, id, body, request, name, spawned_at, parent);
+        unsafe { task.occupy(self, id, job, request, name, spawned_at, parent) };
         if let Some(spawner) = self.current.get() {
             task.inherit_locals(spawner);
         }

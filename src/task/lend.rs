@@ -12,7 +12,6 @@
 
 #![allow(unsafe_code, reason = "spawns tasks whose lifetimes the compiler does not see")]
 
-use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -25,45 +24,37 @@ use super::reason::CancelReason;
 use super::record::Task;
 use crate::coroutine::Payload;
 use crate::erase::AbortBomb;
+use crate::report;
 
-/// A frame that is lent to tasks: what [`scope`](crate::scope) and [`try_scope`](crate::try_scope) give to
-/// their closures.
+/// A frame that is lent to tasks: what [`scope`](crate::scope) gives to its closure.
 ///
 /// Tasks spawned with it may refer to whatever outlives `'scope`: to what the caller of `scope` owns
-/// (`'env`), and to the scope itself. `F` is what children that fail leave behind.
+/// (`'env`), and to the scope itself.
 ///
 /// It stays on its thread, and so do its handles.
-pub struct Scope<'scope, 'env: 'scope, F = Panics> {
+pub struct Scope<'scope, 'env: 'scope> {
     /// The loop.
     home: &'static Home,
     /// The boundary around the children.
     boundary: &'static Boundary,
     /// What failed first.
-    failure: F,
+    pub(crate) panics: Panics,
     /// Neither longer nor shorter: children are counted for exactly this frame.
     scope: PhantomData<&'scope mut &'scope ()>,
     /// What the children may refer to.
     env: PhantomData<&'env mut &'env ()>,
 }
 
-/// What failed in a [`Scope`], if panics are all that can: the first one's payload.
+/// The panics of a scope.
 #[derive(Default)]
-pub struct Panics {
-    /// The payload.
-    pub(crate) first: Cell<Option<Box<dyn Any + Send>>>,
+pub(crate) struct Panics {
+    /// The payload of the first child that panicked.
+    pub(crate) first: Cell<Option<Payload>>,
     /// Whether the closure was unwound before any child had panicked.
     pub(crate) body_was_first: Cell<bool>,
 }
 
-/// What failed in a [`Scope`] whose children can give errors: the first error or payload.
-pub struct Failures<E> {
-    /// A panic's payload.
-    pub(crate) panics: Panics,
-    /// An error.
-    pub(crate) error: Cell<Option<E>>,
-}
-
-impl<'scope, F> Scope<'scope, '_, F> {
+impl<'scope> Scope<'scope, '_> {
     /// Makes a task that may refer to what outlives `'scope`. It runs when it has been enqueued.
     #[inline(always)]
     pub(crate) fn make<J: Job + 'scope>(&'scope self, job: J, making: Making) -> &'static Task {
@@ -83,14 +74,109 @@ impl<'scope, F> Scope<'scope, '_, F> {
     pub(crate) fn home(&self) -> &'static Home {
         self.home
     }
+}
 
-    /// What failed first.
-    pub(crate) fn failure(&self) -> &F {
-        &self.failure
+/// A [`Scope`] whose children can give errors: what [`try_scope`](crate::try_scope) gives to its closure.
+///
+/// It is handed over by value, and copied, so that the type of the errors says nothing about `'scope`: it may
+/// hold references of its own.
+pub struct TryScope<'scope, 'env: 'scope, E> {
+    /// The scope.
+    pub(crate) scope: &'scope Scope<'scope, 'env>,
+    /// Where the first error goes; it outlives `'scope`.
+    error: *const Cell<Option<E>>,
+}
+
+impl<'scope, E> TryScope<'scope, '_, E> {
+    /// Keeps an error if it is the first. One that comes too late is dropped.
+    pub(crate) fn keep(self, error: E) {
+        // SAFETY: `FirstError::of` sees to it that the place outlives `'scope`.
+        keep(unsafe { &*self.error }, error);
+    }
+
+    /// What a child of this scope runs: its closure, whose error stays here, and is told of by `failed`.
+    pub(crate) fn judged<T>(
+        self,
+        f: impl FnOnce() -> Result<T, E> + 'scope,
+        failed: fn(&Scope<'_, '_>),
+    ) -> impl FnOnce() -> Option<T> + 'scope {
+        let scope = self.scope;
+        // Without its type: what the child captures outlives `'scope`, whatever is in an `E`.
+        let place = self.error.cast::<()>();
+        move || match f() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                failed(scope);
+                // SAFETY: as in `keep`, since a child ends within `'scope`; and the type is this
+                // function's.
+                keep(unsafe { &*place.cast::<Cell<Option<E>>>() }, error);
+                None
+            }
+        }
     }
 }
 
-impl<F> fmt::Debug for Scope<'_, '_, F> {
+/// Keeps an error if it is the first.
+fn keep<E>(place: &Cell<Option<E>>, error: E) {
+    let first = place.take();
+    if first.is_some() {
+        place.set(first);
+        // Its destructor is the user's: nothing of ours is borrowed here.
+        drop(error);
+    } else {
+        place.set(Some(error));
+    }
+}
+
+/// Where the first error of a `try_scope` goes: made before the scope, dropped after it, or the process
+/// aborts.
+pub(crate) struct FirstError<E> {
+    /// The error.
+    error: Cell<Option<E>>,
+    /// The scope's boundary, and which use of that it is.
+    scope: Cell<Option<(&'static Boundary, u64)>>,
+}
+
+impl<E> FirstError<E> {
+    /// No error, and no scope yet.
+    pub(crate) fn new() -> Self {
+        Self { error: Cell::new(None), scope: Cell::new(None) }
+    }
+
+    /// Makes this the place for the errors of a scope.
+    pub(crate) fn of<'scope, 'env>(
+        &self,
+        scope: &'scope Scope<'scope, 'env>,
+    ) -> TryScope<'scope, 'env, E> {
+        self.scope.set(Some((scope.boundary, scope.boundary.serial())));
+        TryScope { scope, error: &raw const self.error }
+    }
+
+    /// Takes the error.
+    pub(crate) fn take(&self) -> Option<E> {
+        self.error.take()
+    }
+}
+
+impl<E> Drop for FirstError<E> {
+    fn drop(&mut self) {
+        if let Some((boundary, serial)) = self.scope.get() {
+            if boundary.is(serial) {
+                report::abort("the errors of a scope were dropped before it".to_owned());
+            }
+        }
+    }
+}
+
+impl<E> Clone for TryScope<'_, '_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for TryScope<'_, '_, E> {}
+
+impl fmt::Debug for Scope<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope")
             .field("children", &self.boundary.children())
@@ -99,35 +185,28 @@ impl<F> fmt::Debug for Scope<'_, '_, F> {
     }
 }
 
-impl fmt::Debug for Panics {
+impl<E> fmt::Debug for TryScope<'_, '_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Panics").finish_non_exhaustive()
+        f.debug_tuple("TryScope").field(&self.scope).finish()
     }
 }
 
-impl<E> fmt::Debug for Failures<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Failures").finish_non_exhaustive()
-    }
-}
-
-/// Lends this frame to the tasks that `body` spawns, and gives what came of the body, and what `failed` takes
-/// out of what the children left behind.
+/// Lends this frame to the tasks that `body` spawns, and gives what came of the body, and the first panic of a
+/// child.
 ///
 /// `wait` comes back when the children have ended. It is called after the body, however that ended; if it
 /// panicked, the children are cancelled first, for the reason that `why` gives. The boundary is open
 /// already, and not closed here.
 #[inline(always)]
-pub(crate) fn lend<'env, F, T, G>(
+pub(crate) fn lend<'env, T>(
     home: &'static Home,
     boundary: &'static Boundary,
-    failure: F,
     why: impl FnOnce() -> CancelReason,
     wait: impl FnOnce(),
-    body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env, F>) -> T,
-    failed: impl FnOnce(&F) -> G,
-) -> (Result<T, Payload>, G) {
-    let scope = Scope { home, boundary, failure, scope: PhantomData, env: PhantomData };
+    body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+) -> (Result<T, Payload>, Option<Payload>) {
+    let panics = Panics::default();
+    let scope = Scope { home, boundary, panics, scope: PhantomData, env: PhantomData };
     let bomb = AbortBomb::arm("tasks that borrow from it");
     let result = catch_unwind(AssertUnwindSafe(|| body(&scope)));
     if boundary.children() > 0 {
@@ -140,7 +219,7 @@ pub(crate) fn lend<'env, F, T, G>(
     if boundary.children() == 0 {
         bomb.disarm();
     }
-    (result, failed(&scope.failure))
+    (result, scope.panics.first.take())
 }
 
 /// Makes a task that refers to nothing but what lives for ever.

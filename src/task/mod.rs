@@ -46,7 +46,7 @@ mod lend;
 mod pause;
 
 pub use clock::Clock;
-pub use lend::{Failures, Panics, Scope};
+pub use lend::{Scope, TryScope};
 pub use locals::TaskLocal;
 pub use pause::{
     Current, checkpoint, current, is_cancelled, is_in_task, pause, try_current, waker, yield_now,
@@ -59,7 +59,7 @@ pub(crate) use body::{Job, Refusal};
 pub(crate) use boundary::{Boundary, Kind};
 pub(crate) use home::{Alarm, BUDGET, Fault, Home, Making};
 pub(crate) use inbox::{Counted, Inbox, Message, OnWake};
-pub(crate) use lend::{lend, make_static};
+pub(crate) use lend::{FirstError, Panics, lend, make_static};
 pub(crate) use observe::{Event, Observer};
 pub(crate) use pause::{cannot_wait, wait_shielded, wait_until};
 pub(crate) use record::{Denied, Described, Ending, State, Task, Wait};

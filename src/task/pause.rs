@@ -66,23 +66,41 @@ pub(crate) fn wait_shielded(task: &'static Task, wait: Wait, done: impl Fn() -> 
 ///     assert_eq!(heard, [("first", 1), ("second", 1), ("first", 2), ("second", 2)]);
 /// });
 /// ```
-#[inline]
+#[inline(always)]
 #[track_caller]
 pub fn yield_now() {
-    let Some(task) = Home::running_task() else { return thread::yield_now() };
-    if thread::panicking() {
-        return;
+    match Home::running_task() {
+        Some(task) if !thread::panicking() && !task.is_disturbed() => {
+            task.give_way();
+            if task.is_disturbed() {
+                yield_disturbed(task, Location::caller());
+            }
+        }
+        other => yield_with_care(other, Location::caller()),
     }
-    if !task.is_disturbed() {
-        task.give_way();
-        if !task.is_disturbed() {
-            return;
+}
+
+/// Every yield that is not on the fast path.
+#[cold]
+#[inline(never)]
+fn yield_with_care(task: Option<&'static Task>, at: &'static Location<'static>) {
+    match task {
+        None => thread::yield_now(),
+        Some(_) if thread::panicking() => {}
+        Some(task) => {
+            // Denied: nothing unwinds in this program, and the others get their turn all the same.
+            let _ = task.check(at);
+            task.give_way();
+            let _ = task.check(at);
         }
     }
-    // Denied means that nothing unwinds in this program: others still get their turn.
-    if task.check(Location::caller()).is_err() {
-        task.give_way();
-    }
+}
+
+/// It was cancelled while others had their turn.
+#[cold]
+#[inline(never)]
+fn yield_disturbed(task: &'static Task, at: &'static Location<'static>) {
+    let _ = task.check(at);
 }
 
 /// Waits until the current task's [`waker`] is used. One that came since the last pause counts: then

@@ -18,6 +18,8 @@ const KEEP: usize = 512;
 pub(crate) struct Ready {
     /// In the order in which they came.
     queue: UnsafeCell<VecDeque<&'static Task>>,
+    /// How many at the front were put there, and come first in any order.
+    first: Cell<usize>,
     /// State of the generator that shuffles, if the order is to be a random one.
     dice: Cell<Option<u64>>,
 }
@@ -25,7 +27,11 @@ pub(crate) struct Ready {
 impl Ready {
     /// An empty queue.
     pub(crate) const fn new() -> Self {
-        Self { queue: UnsafeCell::new(VecDeque::new()), dice: Cell::new(None) }
+        Self {
+            queue: UnsafeCell::new(VecDeque::new()),
+            first: Cell::new(0),
+            dice: Cell::new(None),
+        }
     }
 
     /// Lends the queue to a closure.
@@ -49,13 +55,16 @@ impl Ready {
 
     /// Puts a task before all others.
     pub(crate) fn push_front(&self, task: &'static Task) {
+        self.first.set(self.first.get() + 1);
         self.with(|queue| queue.push_front(task));
     }
 
     /// Takes the next of the first `batch` tasks.
     #[inline(always)]
     pub(crate) fn pop(&self, batch: usize) -> Option<&'static Task> {
-        if self.dice.get().is_some() {
+        if self.first.get() > 0 {
+            self.first.set(self.first.get() - 1);
+        } else if self.dice.get().is_some() {
             self.choose(batch);
         }
         self.with(VecDeque::pop_front)
@@ -103,7 +112,14 @@ impl Ready {
 
     /// Takes a task out of the middle. Rare: it looks at all of them.
     pub(crate) fn remove(&self, task: &Task) {
-        self.with(|queue| queue.retain(|other| !std::ptr::eq(*other, task)));
+        let first = self.first.get();
+        let at = self.with(|queue| {
+            let at = queue.iter().position(|other| std::ptr::eq(*other, task));
+            at.and_then(|at| queue.remove(at).map(|_| at))
+        });
+        if at.is_some_and(|at| at < first) {
+            self.first.set(first - 1);
+        }
     }
 
     /// Gives back the memory that a crowd needed, once it has gone.

@@ -21,19 +21,20 @@
 use std::borrow::Cow;
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::panic::Location;
 use std::ptr;
+use std::rc::Rc;
 use std::thread;
 
-use super::body::{Body, Refusal};
+use super::body::{Body, Job, Refusal};
 use super::boundary::{Boundary, Kind};
 use super::home::Home;
 use super::locals::Locals;
 use super::observe::Event;
 use super::reason::{CancelKind, CancelReason};
 use super::remote::RemoteTask;
-use crate::coroutine::{self, Core, Lender, Pauser, Plan, SetAside, Step, stack_pointer};
+use crate::coroutine::{self, Core, Lender, Pauser, Plan, SetAside, Step, prefetch, stack_pointer};
 use crate::report::{self, ReportKind};
 use crate::stacks::Request;
 
@@ -80,16 +81,6 @@ pub(crate) struct Wait {
     pub(crate) subject: u64,
 }
 
-/// What a task runs on.
-enum Seat {
-    /// Nothing: the record is free, or its task is just moving.
-    Empty,
-    /// Not started yet.
-    Unstarted(Body),
-    /// A stack.
-    Stack(Core<(), (), ()>),
-}
-
 /// Why an operation that waits did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denied {
@@ -119,7 +110,8 @@ impl Ending {
     }
 }
 
-/// One task of an event loop.
+/// One task of an event loop. What every resume touches comes first, in two lines of the cache.
+#[repr(C, align(64))]
 pub(crate) struct Task {
     /// Where it is in its life.
     state: Cell<State>,
@@ -131,14 +123,18 @@ pub(crate) struct Task {
     started: Cell<bool>,
     /// Operations that may still succeed without a pause before it has to let others go first.
     budget: Cell<u32>,
+    /// Where its stack pointer was when it switched away.
+    stack_pointer: Cell<usize>,
     /// The inner end of its coroutine; null before it starts.
     pauser: Cell<*const Pauser<(), ()>>,
     /// The loop that it belongs to, while it is in use.
     home: Cell<Option<&'static Home>>,
-    /// Its closure, then its coroutine. Only the loop touches it.
-    seat: UnsafeCell<Seat>,
+    /// Its coroutine, once it has started. Only the loop touches it.
+    core: UnsafeCell<MaybeUninit<Core<(), (), ()>>>,
     /// Its number; 0 while the record is free.
     id: Cell<u64>,
+    /// What it runs, until it starts.
+    body: Body,
     /// The innermost boundary that it is in.
     innermost: Cell<Option<&'static Boundary>>,
     /// The boundary of the whole task.
@@ -147,8 +143,8 @@ pub(crate) struct Task {
     raised: Cell<u32>,
     /// What its stack is to be like.
     request: Cell<Request>,
-    /// Its name.
-    name: Cell<Option<Cow<'static, str>>>,
+    /// Its name; boxed, because most have none.
+    name: Cell<Option<Rc<Cow<'static, str>>>>,
     /// Where it was spawned.
     spawned_at: Cell<&'static Location<'static>>,
     /// What it waits for, or waited for last.
@@ -173,9 +169,11 @@ impl Task {
             disturbed: Cell::new(false),
             started: Cell::new(false),
             budget: Cell::new(0),
+            stack_pointer: Cell::new(0),
             pauser: Cell::new(ptr::null()),
             home: Cell::new(None),
-            seat: UnsafeCell::new(Seat::Empty),
+            body: Body::empty(),
+            core: UnsafeCell::new(MaybeUninit::uninit()),
             id: Cell::new(0),
             innermost: Cell::new(None),
             root: Boundary::vacant(),
@@ -192,12 +190,15 @@ impl Task {
     }
 
     /// Puts a free record into use. The task does not run before it is put into the ready queue.
+    ///
+    /// # Safety
+    /// Whatever the job refers to stays alive until the task has ended; for ever, if it never does.
     #[inline(always)]
-    pub(crate) fn occupy(
+    pub(crate) unsafe fn occupy<J: Job>(
         &'static self,
         home: &'static Home,
         id: u64,
-        body: Body,
+        job: J,
         request: Request,
         name: Option<Cow<'static, str>>,
         spawned_at: &'static Location<'static>,
@@ -205,11 +206,11 @@ impl Task {
     ) {
         self.home.set(Some(home));
         self.id.set(id);
-        // SAFETY: the record is free, so nobody else looks at the seat.
-        unsafe { *self.seat.get() = Seat::Unstarted(body) };
+        // SAFETY: the caller's promise; the record is free, so nothing is in there.
+        unsafe { self.body.put(job) };
         self.request.set(request);
-        if name.is_some() {
-            self.name.set(name);
+        if let Some(name) = name {
+            self.name.set(Some(Rc::new(name)));
         }
         self.spawned_at.set(spawned_at);
         self.root.open(Kind::Root, id, Some(self), Some(parent));
@@ -261,11 +262,13 @@ impl Task {
         self.spawned_at.get()
     }
 
-    /// Its name, for good.
+    /// Its name.
+    #[inline(always)]
     pub(crate) fn name(&self) -> Option<Cow<'static, str>> {
-        let name = self.name.take();
-        self.name.set(name.clone());
-        name
+        let name = self.name.take()?;
+        let copy = Cow::clone(&name);
+        self.name.set(Some(name));
+        Some(copy)
     }
 
     /// What it waits for, if it does.
@@ -419,6 +422,7 @@ impl Task {
     #[inline(always)]
     #[track_caller]
     fn switch_away(&'static self) {
+        self.stack_pointer.set(stack_pointer());
         // SAFETY: it runs, so it has started, and its pauser lies on its own stack.
         unsafe { &*self.pauser.get() }.pause_task();
     }
@@ -535,47 +539,40 @@ impl Task {
     /// Resumes it.
     #[inline(always)]
     fn resume(&'static self) -> Step {
-        // SAFETY: only the loop takes the seat, one step at a time, and nothing else looks at it: what
-        // runs on the stack reaches the coroutine by its pauser.
-        match unsafe { &mut *self.seat.get() } {
-            Seat::Stack(core) => core.step(),
-            // It started, so it sits on a stack until it ends.
-            _ => Step::Retired,
-        }
+        // SAFETY: it has started and not ended, so the coroutine is there. Only the loop takes it, one step
+        // at a time, and nothing else looks at it: what runs on the stack reaches it by its pauser.
+        unsafe { (*self.core.get()).assume_init_mut() }.step()
     }
 
     /// Gives it a stack and lets it run for the first time; lets its closure go if it is cancelled
     /// already, or if there is no stack.
     #[inline(always)]
     fn start(&'static self) -> Step {
-        // SAFETY: as in `resume`.
-        let seat = mem::replace(unsafe { &mut *self.seat.get() }, Seat::Empty);
-        let Seat::Unstarted(body) = seat else { return Step::Retired };
         if self.disturbed.get() {
             if let Some(target) = self.root.outermost_cancelled() {
                 let reason = target.reason().unwrap_or_else(|| self.no_reason());
-                return self.refuse(body, Refusal::Cancelled(reason));
+                return self.refuse(Refusal::Cancelled(reason));
             }
         }
         let plan = Plan {
             request: self.request.get(),
             spawned_at: self.spawned_at.get(),
-            // Whose frames a task borrows is the business of this room: see `give_up`.
+            // Whose frames a task borrows is the business of this room: see the event loop's `drive`.
             lender: Lender::Nobody,
             generator: false,
         };
         let stack = match SetAside::new(&plan, self.name()) {
             Ok(stack) => stack,
-            Err(error) => return self.refuse(body, Refusal::NoStack(error)),
+            Err(error) => return self.refuse(Refusal::NoStack(error)),
         };
         let core = Core::on(stack, plan, move |pauser: &Pauser<(), ()>, ()| {
             self.pauser.set(ptr::from_ref(pauser));
             pauser.context().becomes_task();
-            body.run(self);
+            self.body.run(self);
             self.home().observe(self, Event::Ended);
         });
-        // SAFETY: as in `resume`.
-        unsafe { *self.seat.get() = Seat::Stack(core) };
+        // SAFETY: it has not started, so nothing is in there.
+        unsafe { (*self.core.get()).write(core) };
         self.started.set(true);
         self.home().observe(self, Event::Started);
         self.resume()
@@ -583,25 +580,14 @@ impl Task {
 
     /// Lets its closure go.
     #[cold]
-    fn refuse(&'static self, body: Body, why: Refusal) -> Step {
-        body.refuse(self, why);
+    fn refuse(&'static self, why: Refusal) -> Step {
+        self.body.refuse(self, why);
         Step::Ended
     }
 
-    /// Lets go of the closure of one that never ran, outside any turn.
-    pub(crate) fn discard(&'static self, reason: CancelReason) {
-        // SAFETY: as in `resume`.
-        let seat = mem::replace(unsafe { &mut *self.seat.get() }, Seat::Empty);
-        if let Seat::Unstarted(body) = seat {
-            body.refuse(self, Refusal::Cancelled(reason));
-        }
-    }
-
-    /// Frees the record of one that has ended.
+    /// Frees the record of one that has ended. Its coroutine needs no dropping: it has ended.
     #[inline(always)]
     pub(crate) fn finish(&'static self) {
-        // SAFETY: as in `resume`. What is in it has ended and has no destructor of a user's.
-        unsafe { *self.seat.get() = Seat::Empty };
         let name = self.name.take();
         let locals = self.locals.take();
         self.vacate();
@@ -614,16 +600,12 @@ impl Task {
     /// Gives it up, together with the record: it is not resumed, and nobody gets the record again.
     pub(crate) fn retire(&'static self) {
         self.state.set(State::Retired);
-        // SAFETY: as in `resume`; it does not run (any more).
-        let seat = mem::replace(unsafe { &mut *self.seat.get() }, Seat::Empty);
-        match seat {
-            Seat::Stack(mut core) => {
-                core.retire();
-                mem::forget(core);
-            }
-            // Leaked, as everything else that is in it.
-            other => mem::forget(other),
+        if self.started.get() {
+            // SAFETY: as in `resume`; it does not run (any more).
+            unsafe { (*self.core.get()).assume_init_mut() }.retire();
         }
+        // Leaked, as everything else that is in it.
+        self.body.forget();
         mem::forget(self.locals.take());
         if let Some(ending) = self.ending.take() {
             let reason = CancelReason::new(
@@ -642,16 +624,29 @@ impl Task {
         CancelReason::new(CancelKind::Requested, "cancelled", self.spawned_at.get())
     }
 
+    /// Fetches the record into the cache, for a resume that is some way off.
+    #[inline(always)]
+    pub(crate) fn prefetch_record(&self) {
+        let here = ptr::from_ref(self).cast::<()>();
+        prefetch(here);
+        prefetch(here.wrapping_byte_add(64));
+    }
+
+    /// Fetches its stack into the cache, for a resume that is near; the record is there by now.
+    #[inline(always)]
+    pub(crate) fn prefetch_stack(&self) {
+        if self.started.get() {
+            // SAFETY: as in `resume`; it is not resumed meanwhile.
+            unsafe { (*self.core.get()).assume_init_ref() }.prefetch();
+            prefetch(self.stack_pointer.get() as *const ());
+            prefetch((self.stack_pointer.get() + 64) as *const ());
+        }
+    }
+
     /// Gets a full budget.
     #[inline(always)]
     pub(crate) fn refill(&self, budget: u32) {
         self.budget.set(budget);
-    }
-
-    /// The address that a resume will touch first.
-    #[inline(always)]
-    pub(crate) fn pauser_address(&self) -> *const () {
-        self.pauser.get().cast()
     }
 }
 

@@ -18,13 +18,11 @@
 
 #![allow(unsafe_code, reason = "two sides share cells, in turns that the state decides")]
 
-use std::cell::UnsafeCell;
-use std::hint;
 use std::ptr::NonNull;
 
 use super::sleeper::Sleeper;
-use crate::model::park;
 use crate::model::sync::atomic::{AtomicU8, Ordering};
+use crate::model::{UnsafeCell, park, spin_loop};
 use crate::task::{CancelReason, Denied, Ending, Task, Wait, wait_until};
 
 /// Nothing is there and nobody waits.
@@ -88,7 +86,7 @@ impl<T> Giver<T> {
         // SAFETY: the gate is there until both sides are done with it, and this one is not.
         let gate = unsafe { self.gate.as_ref() };
         // SAFETY: before READY the value is the giver's.
-        unsafe { *gate.value.get() = Some(value) };
+        gate.value.with_mut(|cell| unsafe { *cell = Some(value) });
         // Release: the value. Acquire, with the leave that took WAITING back: the sleeper.
         match gate.state.compare_exchange(EMPTY, READY, Ordering::Release, Ordering::Acquire) {
             Ok(_) => None,
@@ -120,7 +118,8 @@ impl<T> Giver<T> {
             }
         }
         // SAFETY: in GIVING the sleeper is the giver's, and its task waits until READY.
-        let woken = unsafe { (*gate.sleeper.get()).take().map(|sleeper| sleeper.take()) };
+        let woken =
+            gate.sleeper.with_mut(|cell| unsafe { (*cell).take().map(|sleeper| sleeper.take()) });
         // The last access: from here on the taker may free the gate.
         gate.state.store(READY, Ordering::Release);
         if let Some(woken) = woken {
@@ -223,7 +222,7 @@ impl<'a, T> Waiting<'a, T> {
     fn register(taker: &'a Taker<T>, sleeper: Sleeper) -> Option<Self> {
         let gate = taker.gate();
         // SAFETY: not WAITING, so the sleeper is this side's.
-        unsafe { *gate.sleeper.get() = Some(sleeper) };
+        gate.sleeper.with_mut(|cell| unsafe { *cell = Some(sleeper) });
         // Release: the sleeper.
         gate.state
             .compare_exchange(EMPTY, WAITING, Ordering::AcqRel, Ordering::Acquire)
@@ -243,9 +242,7 @@ impl<T> Drop for Waiting<'_, T> {
         if back.is_err() {
             // The giver is between its two steps.
             while self.gate.state.load(Ordering::Acquire) != READY {
-                #[cfg(loom)]
-                loom::thread::yield_now();
-                hint::spin_loop();
+                spin_loop();
             }
         }
     }

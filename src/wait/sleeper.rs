@@ -26,8 +26,9 @@ pub(crate) enum Woken {
 
 impl Sleeper {
     /// This task.
+    #[inline(always)]
     pub(crate) fn task(task: &'static Task) -> Self {
-        Self::Task(RemoteTask::new(task), Arc::as_ptr(&task.home().inbox()))
+        Self::Task(RemoteTask::new(task), task.home().inbox_address())
     }
 
     /// This thread.
