@@ -8,3 +8,6 @@ pub mod generators {}
 
 #[doc = include_str!("docs/soundness.md")]
 pub mod soundness {}
+
+#[doc = include_str!("docs/coming_from.md")]
+pub mod coming_from {}

@@ -23,7 +23,8 @@ pub fn now() -> Instant {
 /// # Pausing
 /// Always pauses, also for no time at all: then it lets the other tasks go first. If the task is cancelled
 /// meanwhile it unwinds (with `panic = "abort"` it returns at once). While a panic or a cancellation unwinds
-/// here, it returns at once. Outside a task it blocks the thread.
+/// here, it returns at once; also on the loop's own stack, where captures of tasks that never ran are dropped.
+/// Outside a loop it blocks the thread.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,7 +40,7 @@ pub fn sleep(duration: Duration) {
     let at = Location::caller();
     match Home::running_task() {
         Some(task) => sleep_in(task, task.home().time.after(duration), at),
-        None => thread::sleep(duration),
+        None => sleep_outside(duration),
     }
 }
 
@@ -53,7 +54,14 @@ pub fn sleep_until(deadline: Instant) {
     let at = Location::caller();
     match Home::running_task() {
         Some(task) => sleep_in(task, task.home().time.of(deadline), at),
-        None => thread::sleep(deadline.saturating_duration_since(Instant::now())),
+        None => sleep_outside(deadline.saturating_duration_since(Instant::now())),
+    }
+}
+
+/// Blocks the thread; but not on the loop's own stack, where that would stop every task.
+fn sleep_outside(duration: Duration) {
+    if Home::here().is_none() {
+        thread::sleep(duration);
     }
 }
 

@@ -93,30 +93,23 @@ impl<In, Out> Pauser<In, Out> {
         self.pause_with_care(out, Location::caller())
     }
 
-    /// Pauses a task whose room has looked whether the thread panics; the room's own flag says what
-    /// happened meanwhile.
+    /// Panics unless a task may pause here: see [`pause`](Self::pause).
     #[inline(always)]
     #[track_caller]
+    pub(crate) fn check_task(&self) {
+        let context = self.context();
+        if !context.reaches(stack_pointer()) {
+            check_pause_of_task(context, Location::caller());
+        }
+    }
+
+    /// Pauses a task, for which [`check_task`](Self::check_task) was called just before. Its room has looked
+    /// whether the thread panics, and looks afterwards what happened meanwhile.
+    #[inline(always)]
     pub(crate) fn pause_task(&self)
     where
         Out: Default,
     {
-        let context = self.context();
-        if context.reaches(stack_pointer()) {
-            self.yielder.suspend(pack(&mut ManuallyDrop::new(Out::default())));
-        } else {
-            self.pause_task_with_care(Location::caller());
-        }
-    }
-
-    /// The same from the stack of a coroutine that runs under it, or inside frames that bar it.
-    #[cold]
-    #[inline(never)]
-    fn pause_task_with_care(&self, at: &'static Location<'static>)
-    where
-        Out: Default,
-    {
-        check_pause(self.context(), at);
         self.yielder.suspend(pack(&mut ManuallyDrop::new(Out::default())));
     }
 
@@ -204,6 +197,13 @@ impl<In, Out> Pauser<In, Out> {
         // nothing else.
         unsafe { unpack::<In>(Word::uninit()) }
     }
+}
+
+/// Looks closer: a task may pause from the stack of a coroutine that runs under it.
+#[cold]
+#[inline(never)]
+fn check_pause_of_task(context: &Context, at: &'static Location<'static>) {
+    check_pause(context, at);
 }
 
 impl<Out> Pauser<(), Out> {

@@ -182,12 +182,13 @@ impl EventLoop {
                 continue;
             }
             if let Idle::Deadlock(report) = self.idle(patience) {
-                if patience == Patience::Draining {
-                    self.retire_all();
-                } else {
-                    cancel_all(home);
+                if patience == Patience::Endless {
                     patience = Patience::Draining;
                     deadlock = Some(report);
+                }
+                // First those that were spawned since, if there are any.
+                if !cancel_all(home) {
+                    self.retire_one();
                 }
             }
         }
@@ -198,38 +199,37 @@ impl EventLoop {
         deadlock
     }
 
-    /// Gives up what still waits although it was told to end and nothing can wake it.
+    /// Gives up one that still waits although it was told to end and nothing can wake it. Those that wait for
+    /// it may end by themselves then.
     #[cold]
-    fn retire_all(&self) {
+    fn retire_one(&self) {
         let home = self.home();
-        while let Some(task) = home.all().next() {
-            task.with_described(|described| {
-                report::tell(
-                    ReportKind::Retired,
-                    format!(
-                        "task {described} was cancelled and waits for what never comes{}: given up, \
-                         its stack stays as it is",
-                        task.wait().map(|wait| format!(" (`{}` at {})", wait.what, wait.at)).unwrap_or_default()
-                    ),
-                );
-            });
-            retire_family(home, task);
-        }
+        let Some(task) = home.all().next() else { return };
+        let waits = task.wait().map(|wait| format!(" (`{}` at {})", wait.what, wait.at));
+        let waits = waits.unwrap_or_default();
+        task.with_described(|described| {
+            report::tell(
+                ReportKind::Retired,
+                format!(
+                    "task {described} was cancelled and waits for what never comes{waits}: given up, its \
+                     stack stays as it is"
+                ),
+            );
+        });
+        retire_family(home, task);
     }
 }
 
-/// Tells all tasks to end, because none of them can go on.
+/// Tells all tasks to end that were not told before, because none of them can go on. Whether there were any.
 #[cold]
-fn cancel_all(home: &Home) {
-    let all: Vec<_> = home.all().collect();
-    for task in all {
+fn cancel_all(home: &Home) -> bool {
+    let all: Vec<_> = home.all().filter(|task| !task.root().is_reached()).collect();
+    for task in &all {
         let at = task.wait().map_or(task.spawned_at(), |wait| wait.at);
-        task.root().cancel(CancelReason::new(
-            CancelKind::Deadlock,
-            "nothing on its event loop could ever go on",
-            at,
-        ));
+        let why = "nothing on its event loop could ever go on";
+        task.root().cancel(CancelReason::new(CancelKind::Deadlock, why, at));
     }
+    !all.is_empty()
 }
 
 /// Gives up a task that will not end: together with the topmost of the tasks that it borrows from, and

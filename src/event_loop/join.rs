@@ -163,10 +163,7 @@ pub(crate) fn unjoined<T>(described: &Described<'_>, result: Result<T, JoinError
         Err(JoinError::Panicked(panic)) => {
             report::tell(
                 ReportKind::TaskPanicked,
-                format!(
-                    "task {described} panicked, and nobody joined it: {}",
-                    panic.message()
-                ),
+                format!("task {described} panicked, and nobody joined it: {}", panic.message()),
             );
             coroutine::discard(panic.into_payload());
         }
@@ -178,19 +175,28 @@ pub(crate) fn unjoined<T>(described: &Described<'_>, result: Result<T, JoinError
     }
 }
 
+/// What goes from a task to its joiner. Most have no error, so that is boxed.
+type Joined<T> = Result<T, Box<JoinError>>;
+
+impl From<CancelReason> for Box<JoinError> {
+    fn from(reason: CancelReason) -> Self {
+        Box::new(reason.into())
+    }
+}
+
 /// What a spawned task runs.
 pub(crate) struct Spawned<F, T> {
     /// The closure.
     pub(crate) f: F,
     /// Where its result goes.
-    pub(crate) giver: Giver<Result<T, JoinError>>,
+    pub(crate) giver: Giver<Joined<T>>,
 }
 
 impl<T, F: FnOnce() -> T> Spawned<F, T> {
     /// Lets it go when there is not even a task for it.
     pub(super) fn refuse_unmade(self, reason: CancelReason) {
         drop_quietly("what was to be spawned", self.f);
-        drop(self.giver.give(Err(JoinError::Cancelled(reason))));
+        drop(self.giver.give(Err(reason.into())));
     }
 }
 
@@ -209,10 +215,10 @@ impl<T, F: FnOnce() -> T> Job for Spawned<F, T> {
 
 /// Hands a result over.
 #[inline(always)]
-fn give<T>(task: &'static Task, giver: Giver<Result<T, JoinError>>, result: Result<T, JoinError>) {
+fn give<T>(task: &'static Task, giver: Giver<Joined<T>>, result: Result<T, JoinError>) {
     task.set_ending(None);
-    if let Some(result) = giver.give(result) {
-        task.with_described(|described| unjoined(described, result));
+    if let Some(result) = giver.give(result.map_err(Box::new)) {
+        task.with_described(|described| unjoined(described, result.map_err(|error| *error)));
     }
 }
 
@@ -232,7 +238,7 @@ fn give<T>(task: &'static Task, giver: Giver<Result<T, JoinError>>, result: Resu
 #[must_use = "dropping it detaches the task; assign it to `_` if that is meant"]
 pub struct JoinHandle<T> {
     /// Where the result comes; `None` once it was joined.
-    taker: Option<Taker<Result<T, JoinError>>>,
+    taker: Option<Taker<Joined<T>>>,
     /// The task.
     task: RemoteTask,
     /// Its name.
@@ -245,7 +251,7 @@ impl<T> JoinHandle<T> {
     /// The handle of a task.
     #[inline(always)]
     pub(crate) fn new(
-        taker: Taker<Result<T, JoinError>>,
+        taker: Taker<Joined<T>>,
         task: RemoteTask,
         name: Option<Cow<'static, str>>,
         spawned_at: &'static Location<'static>,
@@ -285,7 +291,7 @@ impl<T> JoinHandle<T> {
                 taker.block();
             }
         }
-        taker.take()
+        taker.take().map_err(|error| *error)
     }
 
     /// Waits in a task.
@@ -293,7 +299,7 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     fn wait(
         &self,
-        taker: &mut Taker<Result<T, JoinError>>,
+        taker: &mut Taker<Joined<T>>,
         task: &'static Task,
         at: &'static Location<'static>,
     ) -> Result<(), Denied> {
@@ -309,7 +315,8 @@ impl<T> JoinHandle<T> {
         if self.task.home() == task.home().id() {
             return taker.wait(task, wait);
         }
-        let _outside = task.home().waits_for_outside();
+        self.refuse_own_loop(at);
+        let _outside = task.waits_for_outside();
         taker.wait(task, wait)
     }
 
@@ -317,12 +324,12 @@ impl<T> JoinHandle<T> {
     #[cold]
     fn not_waited(
         self,
-        taker: Taker<Result<T, JoinError>>,
+        taker: Taker<Joined<T>>,
         denied: Denied,
         at: &'static Location<'static>,
     ) -> Result<T, JoinError> {
         if taker.is_ready() {
-            return taker.take();
+            return taker.take().map_err(|error| *error);
         }
         drop(taker);
         let (kind, message) = match denied {
@@ -339,8 +346,8 @@ impl<T> JoinHandle<T> {
             .is_some_and(|inbox| inbox.thread().id() == thread::current().id());
         assert!(
             !own,
-            "task {} was joined at {at}, outside every task, on the thread of its own loop: nobody \
-             would drive it; join it inside `EventLoop::run`, or call `turn` until it has ended",
+            "task {} was joined at {at} on the thread of its own loop, which does not run: nobody would \
+             drive it; join it inside `EventLoop::run`, or call `turn` until it has ended",
             Described { name: self.name(), id: self.task.id(), spawned_at: self.spawned_at }
         );
     }
@@ -389,7 +396,7 @@ impl<T> Drop for JoinHandle<T> {
                     id: self.task.id(),
                     spawned_at: self.spawned_at,
                 };
-                unjoined(&described, result);
+                unjoined(&described, result.map_err(|error| *error));
             }
         }
     }

@@ -39,7 +39,7 @@ pub(crate) use spawn::Wishes;
 
 use self::drive::Patience;
 use self::watchdog::Watchdog;
-use crate::coroutine::{OpenFrame, Payload};
+use crate::coroutine::{self, OpenFrame, Payload};
 use crate::model::sync::Arc;
 use crate::report::{self, ReportKind};
 use crate::task::{
@@ -73,7 +73,7 @@ use crate::task::{
 #[track_caller]
 pub fn run<T>(f: impl FnOnce() -> T) -> T {
     let at = Location::caller();
-    refuse_here("`run`", at);
+    refuse_here("run", at);
     let mut events = EventLoop::new();
     let result = catch_unwind(AssertUnwindSafe(|| events.run_at("run", at, f)));
     events.shutdown();
@@ -284,16 +284,22 @@ impl EventLoop {
         if let Err(payload) = lent {
             resume_unwind(payload);
         }
+        if let Some(report) = deadlock.take() {
+            // What the closure made of its cancellation is no result.
+            match result.take() {
+                Some(Ok(value)) => drop_quietly("what a deadlocked closure returned", value),
+                Some(Err(Failure::Panicked(payload))) => lost(payload),
+                Some(Err(Failure::Cancelled | Failure::Refused(_))) | None => {}
+            }
+            return Err(RunError::Deadlock(report));
+        }
         match result.take() {
             Some(Ok(value)) => Ok(value),
             Some(Err(Failure::Panicked(payload))) => resume_unwind(payload),
             Some(Err(Failure::Refused(error))) => {
                 panic!("no task for the closure of `{what}` at {at}: {error}")
             }
-            Some(Err(Failure::Cancelled)) | None => match deadlock.take() {
-                Some(report) => Err(RunError::Deadlock(report)),
-                None => Err(RunError::Stopped),
-            },
+            Some(Err(Failure::Cancelled)) | None => Err(RunError::Stopped),
         }
     }
 
@@ -430,6 +436,19 @@ fn refuse_here(what: &str, at: &'static Location<'static>) {
         Home::here().is_none(),
         "`{what}` at {at} inside a task: a thread runs one loop at a time; spawn a task instead"
     );
+}
+
+/// Reports a panic of a closure that was cancelled because of a deadlock.
+#[cold]
+fn lost(payload: Payload) {
+    report::tell(
+        ReportKind::LostPanic,
+        format!(
+            "the closure of `run` was cancelled and panicked: {}",
+            coroutine::message(&payload)
+        ),
+    );
+    coroutine::discard(payload);
 }
 
 /// A loop that runs.

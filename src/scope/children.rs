@@ -8,11 +8,9 @@
 //! does. Nothing here waits in a destructor.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
-use std::rc::Rc;
 use std::thread;
 
 use super::frame::Frame;
@@ -21,7 +19,7 @@ use crate::event_loop::{JoinError, Wishes, drop_quietly, outcome, refused};
 use crate::report::{self, ReportKind};
 use crate::stacks::SpawnError;
 use crate::task::{
-    CancelKind, CancelReason, Denied, FirstError, Home, Job, Kind, Making, Panics, Refusal,
+    CancelKind, CancelReason, Claim, Denied, FirstError, Home, Kind, Making, Panics, Refusal,
     RemoteTask, Scope, Task, TaskId, TryScope, Wait, lend, wait_shielded, wait_until,
 };
 
@@ -227,65 +225,6 @@ fn refuse(what: &str, at: &'static Location<'static>) -> ! {
     panic!("{message}");
 }
 
-/// Where a child's result goes.
-struct Slot<T> {
-    /// The result.
-    result: Cell<Option<Result<T, JoinError>>>,
-    /// Whether the child has ended.
-    ended: Cell<bool>,
-    /// Who joins it.
-    joiner: Cell<Option<&'static Task>>,
-    /// Whether somebody may still want the result.
-    wanted: Cell<bool>,
-}
-
-impl<T> Slot<T> {
-    /// The child has ended so.
-    #[inline(always)]
-    fn give(&self, result: Result<T, JoinError>) {
-        if !self.wanted.get() {
-            return drop_quietly("a task's result", result);
-        }
-        self.result.set(Some(result));
-        self.ended.set(true);
-        if let Some(joiner) = self.joiner.take() {
-            joiner.wake();
-        }
-    }
-}
-
-/// What a child runs.
-struct Child<'scope, 'env, F, T> {
-    /// The closure. It gives nothing if the scope has taken its error.
-    f: F,
-    /// Where its result goes.
-    slot: Rc<Slot<T>>,
-    /// Its scope.
-    scope: &'scope Scope<'scope, 'env>,
-}
-
-impl<F: FnOnce() -> Option<T>, T> Job for Child<'_, '_, F, T> {
-    #[inline(always)]
-    fn run(self, task: &'static Task) {
-        let Self { f, slot, scope } = self;
-        let result = match outcome(task, catch_unwind(AssertUnwindSafe(f))) {
-            Ok(Some(value)) => Ok(value),
-            Ok(None) => Err(failed(task.spawned_at())),
-            Err(JoinError::Panicked(panic)) => {
-                child_panicked(scope, panic.into_payload(), task.spawned_at());
-                Err(failed(task.spawned_at()))
-            }
-            Err(error) => Err(error),
-        };
-        slot.give(result);
-    }
-
-    fn refuse(self, _: &'static Task, refusal: Refusal) {
-        drop_quietly("what a task had captured", self.f);
-        self.slot.give(Err(refused(refusal)));
-    }
-}
-
 /// What the joiner of a child gets whose failure went to the scope.
 fn failed(at: &'static Location<'static>) -> JoinError {
     JoinError::Cancelled(CancelReason::new(
@@ -302,14 +241,33 @@ fn child<'scope, T: 'scope>(
     f: impl FnOnce() -> Option<T> + 'scope,
     making: Making,
 ) -> (&'static Task, ScopedJoinHandle<'scope, T>) {
-    let slot = Rc::new(Slot {
-        result: Cell::new(None),
-        ended: Cell::new(false),
-        joiner: Cell::new(None),
-        wanted: Cell::new(true),
-    });
-    let task = scope.make(Child { f, slot: slot.clone(), scope }, making);
-    (task, ScopedJoinHandle { slot, task: RemoteTask::new(task), scope: PhantomData })
+    let run = move |task: &'static Task, refusal: Option<Refusal>| match refusal {
+        None => match outcome(task, catch_unwind(AssertUnwindSafe(f))) {
+            Ok(Some(value)) => Ok(value),
+            other => Err(failure(scope, task, other.err())),
+        },
+        Some(refusal) => {
+            drop_quietly("what a task had captured", f);
+            Err(Box::new(refused(refusal)))
+        }
+    };
+    let unwanted = |result| drop_quietly("a task's result", result);
+    let (task, claim) = scope.make_claimed(making, run, unwanted);
+    (task, ScopedJoinHandle { claim, task: RemoteTask::new(task), scope: PhantomData })
+}
+
+/// What the joiner of a child gets that has failed. The failure goes to the scope, unless the child alone was
+/// cancelled.
+#[cold]
+fn failure(scope: &Scope<'_, '_>, task: &'static Task, error: Option<JoinError>) -> Box<JoinError> {
+    Box::new(match error {
+        Some(JoinError::Panicked(panic)) => {
+            child_panicked(scope, panic.into_payload(), task.spawned_at());
+            failed(task.spawned_at())
+        }
+        Some(error) => error,
+        None => failed(task.spawned_at()),
+    })
 }
 
 /// Spawns a child without wishes.
@@ -514,8 +472,8 @@ fn no_task<T>(error: &SpawnError, at: &'static Location<'static>) -> T {
 
 /// A child's result, when it has one. Dropping it changes nothing for the child: the scope waits for it.
 pub struct ScopedJoinHandle<'scope, T> {
-    /// Where the result comes.
-    slot: Rc<Slot<T>>,
+    /// The result.
+    claim: Claim<T, JoinError>,
     /// The task.
     task: RemoteTask,
     /// It stays within the scope.
@@ -544,27 +502,27 @@ impl<T> ScopedJoinHandle<'_, T> {
     pub fn join(self) -> Result<T, JoinError> {
         let at = Location::caller();
         let task = Home::current_task("joining a child");
-        if !self.slot.ended.get() {
+        if !self.claim.is_given() {
             if task.id() == self.task.id() {
                 panic!("a task joins itself at {at}: it would wait for ever");
             }
-            self.slot.joiner.set(Some(task));
-            let _left = Left(&self.slot.joiner);
+            self.claim.set_joiner(Some(task));
+            let _left = Left(&self.claim);
             let wait = Wait { what: &"join", at, subject: self.task.id() };
-            if let Err(denied) = wait_until(task, wait, || self.slot.ended.get()) {
+            if let Err(denied) = wait_until(task, wait, || self.claim.is_given()) {
                 return Err(not_waited(denied, at));
             }
         } else if task.check(at).is_ok() {
             task.spend();
         }
-        match self.slot.result.take() {
+        match self.claim.take() {
+            Some(Ok(value)) => Ok(value),
             Some(Err(error)) => {
                 // If the scope has failed, the joiner fails with it.
                 let _ = task.check(at);
-                Err(error)
+                Err(*error)
             }
-            Some(result) => result,
-            None => unreachable!("joined once"),
+            None => unreachable!("it was waited for, and nobody else takes it"),
         }
     }
 
@@ -579,7 +537,7 @@ impl<T> ScopedJoinHandle<'_, T> {
 
     /// Whether the child has ended.
     pub fn is_finished(&self) -> bool {
-        self.slot.ended.get()
+        self.claim.is_given()
     }
 
     /// The task's number.
@@ -604,19 +562,12 @@ fn not_waited(denied: Denied, at: &'static Location<'static>) -> JoinError {
 }
 
 /// Takes the joiner out, however its wait ends.
-struct Left<'a>(&'a Cell<Option<&'static Task>>);
+struct Left<'a, T>(&'a Claim<T, JoinError>);
 
-impl Drop for Left<'_> {
+impl<T> Drop for Left<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.0.set(None);
-    }
-}
-
-impl<T> Drop for ScopedJoinHandle<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        self.slot.wanted.set(false);
+        self.0.set_joiner(None);
     }
 }
 

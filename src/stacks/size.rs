@@ -46,6 +46,12 @@ impl Request {
     /// Least bytes of frames.
     pub(crate) const LEAST_FRAMES: usize = LEAST_FRAMES;
 
+    /// A slot of this class, and nothing else.
+    #[inline]
+    pub(crate) fn of_class(class: u8) -> Self {
+        Self { class, measure: false, wide_guard: 0 }
+    }
+
     /// The smallest class that has `frames` bytes above a guard of `guard` bytes.
     #[inline]
     pub(crate) fn sized(frames: usize, guard: Option<usize>) -> Result<Self, SpawnError> {

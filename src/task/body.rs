@@ -10,7 +10,7 @@ use super::record::Task;
 use crate::stacks::SpawnError;
 
 /// Words in place: most closures fit.
-const WORDS: usize = 7;
+const WORDS: usize = 5;
 
 /// What a task runs. Exactly one of the two is called, once.
 pub(crate) trait Job: Sized {
@@ -45,13 +45,17 @@ pub(crate) struct Body {
     methods: Cell<Option<&'static Methods>>,
 }
 
+/// Whether a value of this type lies in the body itself.
+const fn fits<T>() -> bool {
+    size_of::<T>() <= WORDS * size_of::<usize>() && align_of::<T>() <= align_of::<usize>()
+}
+
 /// Gives every type of job its methods.
 struct Of<J>(std::marker::PhantomData<J>);
 
 impl<J: Job> Of<J> {
     /// Whether it lies in the body itself.
-    const IN_PLACE: bool = size_of::<J>() <= WORDS * size_of::<usize>()
-        && align_of::<J>() <= align_of::<usize>();
+    const IN_PLACE: bool = fits::<J>();
 
     /// What to do with it.
     const METHODS: Methods = if Self::IN_PLACE {
@@ -116,6 +120,40 @@ impl Body {
         if let Some(methods) = self.methods.take() {
             // SAFETY: as above.
             unsafe { (methods.refuse)(self.bytes.get().cast(), task, why) }
+        }
+    }
+
+    /// Puts a result where the job was, or the address of a box if it is too large.
+    ///
+    /// # Safety
+    /// Nothing is in there.
+    #[inline(always)]
+    pub(crate) unsafe fn put_result<R>(&self, result: R) {
+        let at = self.bytes.get().cast::<u8>();
+        // SAFETY: it fits, as `fits` says, or its address does; nobody else looks at the bytes.
+        unsafe {
+            if const { fits::<R>() } {
+                at.cast::<R>().write(result);
+            } else {
+                at.cast::<*mut R>().write(Box::into_raw(Box::new(result)));
+            }
+        }
+    }
+
+    /// Takes a result out.
+    ///
+    /// # Safety
+    /// One of this type was put in, and not taken out.
+    #[inline(always)]
+    pub(crate) unsafe fn take_result<R>(&self) -> R {
+        let at = self.bytes.get().cast::<u8>();
+        // SAFETY: the caller's promise.
+        unsafe {
+            if const { fits::<R>() } {
+                at.cast::<R>().read()
+            } else {
+                *Box::from_raw(at.cast::<*mut R>().read())
+            }
         }
     }
 

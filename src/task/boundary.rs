@@ -65,7 +65,7 @@ pub(crate) struct Boundary {
     /// Which use of this record it is. Never the same twice in one loop.
     serial: Cell<u64>,
     /// Child tasks that have not ended.
-    children: Cell<usize>,
+    children: Cell<u32>,
     /// Whether its task waits for the last of them.
     awaited: Cell<bool>,
 }
@@ -274,7 +274,8 @@ impl Boundary {
     /// One more child task.
     #[inline(always)]
     pub(crate) fn add_child(&self) {
-        self.children.set(self.children.get() + 1);
+        let more = self.children.get().checked_add(1);
+        self.children.set(more.expect("fewer tasks than 2^32"));
     }
 
     /// A child task has ended, and nothing of it is left. Whoever waits for the last one is woken.
@@ -297,6 +298,6 @@ impl Boundary {
     /// Child tasks that have not ended.
     #[inline(always)]
     pub(crate) fn children(&self) -> usize {
-        self.children.get()
+        self.children.get() as usize
     }
 }

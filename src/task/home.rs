@@ -23,6 +23,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::body::Job;
 use super::boundary::{Boundary, Kind};
+use super::claim::{ENDED, HELD};
 use super::clock::{Clock, Time};
 use super::inbox::{Inbox, Message};
 use super::observe::{Event, Observer};
@@ -411,6 +412,16 @@ impl Home {
     pub(crate) fn end(&self, task: &'static Task) {
         self.unlink(task);
         task.finish();
+        if task.claim() & HELD == 0 {
+            self.free(task);
+        } else {
+            task.set_claim(task.claim() | ENDED);
+        }
+    }
+
+    /// A record is free.
+    #[inline(always)]
+    pub(super) fn free(&self, task: &'static Task) {
         task.set_next(self.free.replace(Some(task)));
     }
 
@@ -491,10 +502,14 @@ impl Home {
 
     // ---- from outside
 
-    /// Counts a wait that another thread can end, as long as the guard lives.
-    pub(crate) fn waits_for_outside(&'static self) -> Outside {
+    /// One more wait that another thread can end.
+    pub(super) fn add_outside(&self) {
         self.outside.set(self.outside.get() + 1);
-        Outside { home: self }
+    }
+
+    /// One less.
+    pub(super) fn remove_outside(&self) {
+        self.outside.set(self.outside.get() - 1);
     }
 
     /// Whether anything outside this thread could still wake a task.
@@ -512,6 +527,7 @@ impl Home {
             }
             Message::Cancel(task, reason) => self.cancel_task(task, reason),
             Message::CancelPart(boundary, reason) => self.cancel_part(boundary, reason),
+            Message::Call(waker) => waker.answer(self),
             Message::Look => {}
             other => return Some(other),
         }
@@ -570,18 +586,6 @@ impl Home {
             self.fault.set(0);
             std::panic::resume_unwind(Box::new(Fault));
         }
-    }
-}
-
-/// A wait that another thread can end.
-pub(crate) struct Outside {
-    /// The waiting task's loop.
-    home: &'static Home,
-}
-
-impl Drop for Outside {
-    fn drop(&mut self) {
-        self.home.outside.set(self.home.outside.get() - 1);
     }
 }
 

@@ -20,7 +20,8 @@ use std::time::Duration;
 use super::home::Home;
 use super::reason::CancelReason;
 use super::remote::{RemoteBoundary, RemoteTask};
-use crate::model::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use super::waker::Call;
+use crate::model::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use crate::model::sync::{Arc, Mutex, PoisonError};
 use crate::model::{Queue, Thread, park, park_timeout};
 
@@ -35,6 +36,8 @@ const ASLEEP: u8 = 2;
 pub(crate) enum Message {
     /// A task may go on.
     Wake(RemoteTask),
+    /// The same, said by a waker.
+    Call(Call),
     /// A task is cancelled.
     Cancel(RemoteTask, CancelReason),
     /// Part of a task is cancelled.
@@ -51,6 +54,7 @@ impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Wake(_) => "Wake",
+            Self::Call(_) => "Call",
             Self::Cancel(..) => "Cancel",
             Self::CancelPart(..) => "CancelPart",
             Self::Post(_) => "Post",
@@ -78,6 +82,9 @@ pub(crate) struct Inbox {
     wakers: AtomicUsize,
     /// Guards that say that somebody outside will wake the loop.
     externals: AtomicUsize,
+    /// Whether the loop has ended. Nothing is kept for it then. Relaxed: who comes at the same time may leave
+    /// one message more, which goes with the inbox.
+    closed: AtomicBool,
     /// Whether closures are still taken. A closure is pushed under this lock, so that none arrives after
     /// the loop has looked for the last time.
     open: Mutex<bool>,
@@ -93,6 +100,7 @@ impl Inbox {
             on_wake,
             wakers: AtomicUsize::new(0),
             externals: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
             open: Mutex::new(true),
         }
     }
@@ -106,6 +114,9 @@ impl Inbox {
 
     /// Leaves a message, and wakes the loop if it sleeps.
     pub(crate) fn push(&self, message: Message) {
+        if self.closed.load(Ordering::Relaxed) {
+            return;
+        }
         self.queue.push(message);
         self.tell();
     }
@@ -137,6 +148,7 @@ impl Inbox {
     /// Takes no closures from now on. What is in there has to be read once more.
     pub(crate) fn close(&self) {
         *self.open.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.closed.store(true, Ordering::Relaxed);
     }
 
     /// Whether closures are taken.

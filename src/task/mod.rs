@@ -23,6 +23,7 @@
 //! | `home` | what the tasks of one loop share |
 //! | `waker` | waking from anywhere |
 //! | `lend` | tasks that borrow |
+//! | `claim` | a child's result |
 //! | `pause` | waiting |
 //!
 //! Waking never resumes, registering never resumes. A task's state, the ready queue and the timers
@@ -43,6 +44,7 @@ mod inbox;
 mod home;
 mod waker;
 mod lend;
+mod claim;
 mod pause;
 
 pub use clock::Clock;
@@ -57,6 +59,7 @@ pub use waker::Waker;
 
 pub(crate) use body::{Job, Refusal};
 pub(crate) use boundary::{Boundary, Kind};
+pub(crate) use claim::Claim;
 pub(crate) use home::{Alarm, BUDGET, Fault, Home, Making};
 pub(crate) use inbox::{Counted, Inbox, Message, OnWake};
 pub(crate) use lend::{FirstError, Panics, lend, make_static};

@@ -85,6 +85,8 @@ pub fn yield_now() {
 #[inline(never)]
 fn yield_with_care(task: Option<&'static Task>, at: &'static Location<'static>) {
     match task {
+        // On the loop's own stack there is nobody to come back to.
+        None if Home::here().is_some() => {}
         None => thread::yield_now(),
         Some(_) if thread::panicking() => {}
         Some(task) => {
@@ -133,7 +135,10 @@ fn yield_disturbed(task: &'static Task, at: &'static Location<'static>) {
 #[track_caller]
 pub fn pause() {
     let at = Location::caller();
-    let Some(task) = Home::running_task() else { return thread::park() };
+    let task = match Home::here() {
+        None => return thread::park(),
+        Some(_) => Home::current_task("`pause`"),
+    };
     match task.check(at) {
         Err(Denied::Unwinding) => cannot_wait("pause", task, at),
         Err(Denied::Cancelled) | Ok(()) => {}

@@ -27,11 +27,7 @@ pub(crate) struct Ready {
 impl Ready {
     /// An empty queue.
     pub(crate) const fn new() -> Self {
-        Self {
-            queue: UnsafeCell::new(VecDeque::new()),
-            first: Cell::new(0),
-            dice: Cell::new(None),
-        }
+        Self { queue: UnsafeCell::new(VecDeque::new()), first: Cell::new(0), dice: Cell::new(None) }
     }
 
     /// Lends the queue to a closure.

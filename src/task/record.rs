@@ -111,7 +111,7 @@ impl Ending {
 }
 
 /// One task of an event loop. What every resume touches comes first, in two lines of the cache.
-#[repr(C, align(64))]
+#[repr(C, align(32))]
 pub(crate) struct Task {
     /// Where it is in its life.
     state: Cell<State>,
@@ -121,6 +121,10 @@ pub(crate) struct Task {
     disturbed: Cell<bool>,
     /// Whether it has a stack.
     started: Cell<bool>,
+    /// Size class of its stack.
+    class: Cell<u8>,
+    /// Who wants its result, and whether that is there: see [`claim`](super::claim).
+    claim: Cell<u8>,
     /// Operations that may still succeed without a pause before it has to let others go first.
     budget: Cell<u32>,
     /// Where its stack pointer was when it switched away.
@@ -139,10 +143,12 @@ pub(crate) struct Task {
     innermost: Cell<Option<&'static Boundary>>,
     /// The boundary of the whole task.
     root: Boundary,
-    /// Cancellations that were raised in it since it last left a cancelled boundary.
+    /// Whether it waits for what another thread can end.
+    outside: Cell<bool>,
+    /// How often the last cancellation was raised in it.
     raised: Cell<u32>,
-    /// What its stack is to be like.
-    request: Cell<Request>,
+    /// The number of that.
+    raised_for: Cell<u64>,
     /// Its name; boxed, because most have none.
     name: Cell<Option<Rc<Cow<'static, str>>>>,
     /// Where it was spawned.
@@ -153,6 +159,8 @@ pub(crate) struct Task {
     locals: Cell<Locals>,
     /// Who wants its result, if that can be anybody beyond the tasks that it borrows from.
     ending: Cell<Option<Ending>>,
+    /// Who waits for its result, if that is to be claimed.
+    joiner: Cell<Option<&'static Task>>,
     /// The next in the list of the loop's tasks, or of free records.
     next: Cell<Option<&'static Task>>,
     /// The one before it.
@@ -168,6 +176,7 @@ impl Task {
             token: Cell::new(false),
             disturbed: Cell::new(false),
             started: Cell::new(false),
+            claim: Cell::new(0),
             budget: Cell::new(0),
             stack_pointer: Cell::new(0),
             pauser: Cell::new(ptr::null()),
@@ -177,13 +186,16 @@ impl Task {
             id: Cell::new(0),
             innermost: Cell::new(None),
             root: Boundary::vacant(),
+            outside: Cell::new(false),
             raised: Cell::new(0),
-            request: Cell::new(Request::DEFAULT),
+            raised_for: Cell::new(0),
+            class: Cell::new(0),
             name: Cell::new(None),
             spawned_at: Cell::new(Location::caller()),
             wait: Cell::new(None),
             locals: Cell::new(Locals::none()),
             ending: Cell::new(None),
+            joiner: Cell::new(None),
             next: Cell::new(None),
             previous: Cell::new(None),
         }
@@ -208,7 +220,8 @@ impl Task {
         self.id.set(id);
         // SAFETY: the caller's promise; the record is free, so nothing is in there.
         unsafe { self.body.put(job) };
-        self.request.set(request);
+        self.claim.set(0);
+        self.class.set(request.class);
         if let Some(name) = name {
             self.name.set(Some(Rc::new(name)));
         }
@@ -228,7 +241,6 @@ impl Task {
         self.token.set(false);
         self.disturbed.set(false);
         self.started.set(false);
-        self.raised.set(0);
         self.id.set(0);
         self.wait.set(None);
         self.ending.set(None);
@@ -321,6 +333,36 @@ impl Task {
         f(&Described { name, id: self.id.get(), spawned_at: self.spawned_at.get() })
     }
 
+    /// What it runs, until it starts; afterwards the place for its result.
+    #[inline(always)]
+    pub(super) fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// Who wants its result, and whether that is there.
+    #[inline(always)]
+    pub(super) fn claim(&self) -> u8 {
+        self.claim.get()
+    }
+
+    /// Sets that.
+    #[inline(always)]
+    pub(super) fn set_claim(&self, claim: u8) {
+        self.claim.set(claim);
+    }
+
+    /// Takes who is to be woken when the result comes.
+    #[inline(always)]
+    pub(super) fn take_joiner(&self) -> Option<&'static Task> {
+        self.joiner.take()
+    }
+
+    /// Sets who is to be woken when the result comes.
+    #[inline(always)]
+    pub(super) fn set_joiner(&self, joiner: Option<&'static Task>) {
+        self.joiner.set(joiner);
+    }
+
     /// The next one in its list.
     pub(crate) fn next(&self) -> Option<&'static Task> {
         self.next.get()
@@ -391,14 +433,16 @@ impl Task {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn give_way(&'static self) {
+        self.check_place();
         self.state.set(State::Ready);
         self.home().ready.push(self);
         self.switch_away();
     }
 
-    /// Lets a task that is in front of the queue go first, and comes directly after it.
+    /// Lets a task that is not in the queue yet go first, and comes directly after it.
     #[track_caller]
     pub(crate) fn give_way_to_first(&'static self, first: &'static Task) {
+        self.check_place();
         self.enqueue_first();
         first.enqueue_first();
         self.switch_away();
@@ -408,9 +452,12 @@ impl Task {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn rest(&'static self) {
+        self.check_place();
         if self.token.replace(false) {
             // What wakes itself for ever must not keep others from their turn.
-            self.give_way();
+            self.state.set(State::Ready);
+            self.home().ready.push(self);
+            self.switch_away();
             return;
         }
         self.state.set(State::Paused);
@@ -418,12 +465,19 @@ impl Task {
         self.token.set(false);
     }
 
-    /// The switch to the loop.
+    /// Panics unless it may pause here. Nothing has changed then.
     #[inline(always)]
     #[track_caller]
+    fn check_place(&self) {
+        // SAFETY: it runs, so it has started, and its pauser lies on its own stack.
+        unsafe { &*self.pauser.get() }.check_task();
+    }
+
+    /// The switch to the loop, after [`check_place`](Self::check_place).
+    #[inline(always)]
     fn switch_away(&'static self) {
         self.stack_pointer.set(stack_pointer());
-        // SAFETY: it runs, so it has started, and its pauser lies on its own stack.
+        // SAFETY: as in `check_place`.
         unsafe { &*self.pauser.get() }.pause_task();
     }
 
@@ -458,7 +512,9 @@ impl Task {
         };
         let patience =
             if cfg!(panic = "abort") { coroutine::LONG_PATIENCE } else { coroutine::PATIENCE };
-        let raised = self.raised.get() + 1;
+        let number = target.number();
+        let raised =
+            if self.raised_for.replace(number) == number { self.raised.get() + 1 } else { 1 };
         self.raised.set(raised);
         if raised > patience + 1 {
             self.give_up(at, patience);
@@ -469,7 +525,7 @@ impl Task {
         self.home().observe(self, Event::Raised);
         // SAFETY: as in `switch_away`.
         let context = unsafe { &*self.pauser.get() }.context();
-        coroutine::throw(context, target.number());
+        coroutine::throw(context, number);
     }
 
     /// It swallows its cancellation: leaves it for good. Its loop does the rest.
@@ -498,6 +554,13 @@ impl Task {
         }
     }
 
+    /// Counts a wait that another thread can end, as long as the guard lives or until it is given up.
+    pub(crate) fn waits_for_outside(&'static self) -> Outside {
+        self.home().add_outside();
+        self.outside.set(true);
+        Outside { task: self }
+    }
+
     /// Says what it is about to wait for.
     #[inline(always)]
     pub(crate) fn waits_for(&self, wait: Wait) {
@@ -520,7 +583,6 @@ impl Task {
         let outer = boundary.outer().expect("inside the task's own boundary");
         self.innermost.set(Some(outer));
         self.disturbed.set(outer.is_reached());
-        self.raised.set(0);
         boundary.close();
     }
 
@@ -555,7 +617,7 @@ impl Task {
             }
         }
         let plan = Plan {
-            request: self.request.get(),
+            request: Request::of_class(self.class.get()),
             spawned_at: self.spawned_at.get(),
             // Whose frames a task borrows is the business of this room: see the event loop's `drive`.
             lender: Lender::Nobody,
@@ -581,6 +643,8 @@ impl Task {
     /// Lets its closure go.
     #[cold]
     fn refuse(&'static self, why: Refusal) -> Step {
+        // What it had captured drops on the loop's own stack, where no task runs.
+        self.home().set_current(None);
         self.body.refuse(self, why);
         Step::Ended
     }
@@ -607,6 +671,9 @@ impl Task {
         // Leaked, as everything else that is in it.
         self.body.forget();
         mem::forget(self.locals.take());
+        if self.outside.take() {
+            self.home().remove_outside();
+        }
         if let Some(ending) = self.ending.take() {
             let reason = CancelReason::new(
                 CancelKind::Retired,
@@ -647,6 +714,20 @@ impl Task {
     #[inline(always)]
     pub(crate) fn refill(&self, budget: u32) {
         self.budget.set(budget);
+    }
+}
+
+/// A wait that another thread can end.
+pub(crate) struct Outside {
+    /// The task.
+    task: &'static Task,
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        if self.task.outside.take() {
+            self.task.home().remove_outside();
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 
 use super::home::Home;
@@ -15,6 +16,9 @@ struct Shared {
     loop_: Counted,
     /// The task.
     task: RemoteTask,
+    /// Whether a message is under way, which stands for all wakes until it is read. Swapped with AcqRel by both
+    /// sides: what was done before a wake that left no message of its own is seen by the task all the same.
+    told: AtomicBool,
 }
 
 /// Wakes one task, from any thread: its [`pause`](crate::pause) returns.
@@ -54,7 +58,13 @@ impl Waker {
     pub(super) fn of_current() -> Self {
         let task = Home::current_task("a waker");
         let loop_ = Counted::waker(task.home().inbox());
-        Self { shared: Arc::new(Shared { loop_, task: RemoteTask::new(task) }) }
+        Self {
+            shared: Arc::new(Shared {
+                loop_,
+                task: RemoteTask::new(task),
+                told: AtomicBool::new(false),
+            }),
+        }
     }
 
     /// Wakes the task.
@@ -70,7 +80,7 @@ impl Waker {
     /// # Pausing
     /// As [`wake`](Self::wake).
     pub fn wake_by_ref(&self) {
-        self.shared.tell();
+        Shared::tell(&self.shared);
     }
 
     /// The number of the task that this wakes.
@@ -86,8 +96,33 @@ impl Waker {
 
 impl Shared {
     /// Wakes the task.
-    fn tell(&self) {
-        wake(self.task, self.loop_.inbox());
+    fn tell(this: &Arc<Self>) {
+        match Home::here().filter(|home| home.id() == this.task.home()) {
+            Some(home) => {
+                if let Some(task) = this.task.here(home) {
+                    task.wake();
+                }
+            }
+            None => {
+                if !this.told.swap(true, Ordering::AcqRel) {
+                    this.loop_.inbox().push(Message::Call(Call(this.clone())));
+                }
+            }
+        }
+    }
+}
+
+/// A wake on its way to the loop.
+pub(crate) struct Call(Arc<Shared>);
+
+impl Call {
+    /// The loop has read it.
+    pub(super) fn answer(self, home: &Home) {
+        // Before the task is woken: who wakes it from now on leaves a new message.
+        self.0.told.swap(false, Ordering::AcqRel);
+        if let Some(task) = self.0.task.here(home) {
+            task.wake();
+        }
     }
 }
 
@@ -106,11 +141,11 @@ pub(crate) fn wake(task: RemoteTask, inbox: &Inbox) {
 
 impl Wake for Shared {
     fn wake(self: Arc<Self>) {
-        self.tell();
+        Self::tell(&self);
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.tell();
+        Self::tell(self);
     }
 }
 

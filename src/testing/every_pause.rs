@@ -64,6 +64,9 @@ impl Way {
 /// to call to see only this run. A panic that comes out of the scenario is a failure, too, unless a panic
 /// was the way to interrupt it. A panic of the first run goes on unchanged.
 ///
+/// A standstill is found when nothing is left that could wake a task; while somebody keeps a
+/// [`Waker`](crate::Waker), the loop waits for another thread to use it.
+///
 /// When the scenario does not pause as often as the first time: it has to do the same each time. (It may
 /// borrow; what it changes outside has to be undone, or made anew by the scenario.)
 ///
