@@ -13,7 +13,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 file=benches/instructions.txt
-operations="corosensei-resume resume create next cancel"
+operations="corosensei-resume resume create next cancel yield spawn scope wake timeout"
 
 if ! command -v valgrind >/dev/null; then
     echo "SKIPPED instructions: valgrind not found"

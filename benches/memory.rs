@@ -1,9 +1,10 @@
-//! How many bytes does a paused coroutine hold?
+//! How many bytes does a paused coroutine or task hold?
 //!
 //! `cargo bench -p segno-benches --bench memory`
 //!
 //! Counted: by how much the process grows when a number of coroutines are created and each is
-//! resumed up to its first pause, divided by that number: resident memory (`VmRSS`) and the
+//! resumed up to its first pause, or so many tasks are spawned on an event loop and have run up to
+//! where they pause, divided by that number: resident memory (`VmRSS`) and the
 //! kernel's page tables (`VmPTE`), which a resident figure alone would hide. The handles and the
 //! vector that they are in are part of it. Not counted: address space, which costs nothing until it
 //! is touched, and what the kernel keeps elsewhere: a record for each mapping (two for each stack
@@ -11,7 +12,9 @@
 //!
 //! Against: one touched page in every 64 KiB, which is the least that a stack in a slot of that
 //! size can hold (the floor); corosensei and the crate `generator` as they come; threads of the
-//! operating system; a boxed future, which has no stack and holds what its author stored in it.
+//! operating system; a boxed future, which has no stack and holds what its author stored in it; of
+//! the tasks, those of tokio and of async-executor, which are such futures, and those of may, which
+//! have stacks.
 //!
 //! Fair, because each is measured in a process of its own, so that nobody finds another's memory
 //! ready to be reused, and because all pause at once, at the top of their closure: whoever calls
@@ -19,24 +22,27 @@
 //!
 //! A rival that cannot hold so many is shown without a figure, with how far it came and why.
 
-use segno::{Builder, Coroutine, Pauser};
-use segno_benches::question::is_test;
+use async_executor::LocalExecutor;
+use futures_lite::future;
+use segno::{Builder, Coroutine, EventLoop, Pauser};
+use segno_benches::apart;
+use segno_benches::question::{filter, is_test};
+use segno_benches::rivals::{on_async_executor, on_tokio, one_worker_of_may, tokio};
 use segno_benches::row::{Kind, Row, write_sheet};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
-use std::env;
+use std::cell::Cell;
 use std::future::{Future, pending};
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::process::Command;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::channel;
 use std::task::{Context, Waker};
 use std::{fs, mem, thread};
 
-/// The argument by which a process knows that it is to hold coroutines, and not to compare.
-const HOLD: &str = "--hold";
-
-const HOLDERS: [Holder; 7] = [
+const HOLDERS: [Holder; 11] = [
     Holder {
         kind: Kind::Floor,
         who: "a touched page per 64 KiB",
@@ -73,6 +79,27 @@ const HOLDERS: [Holder; 7] = [
         note: "stackless; holds one number",
     },
     Holder {
+        kind: Kind::Rival,
+        who: "tokio, task",
+        hold: on_tokios,
+        most: usize::MAX,
+        note: "stackless; holds one number",
+    },
+    Holder {
+        kind: Kind::Rival,
+        who: "async-executor, task",
+        hold: on_executors,
+        most: usize::MAX,
+        note: "stackless; holds one number",
+    },
+    Holder {
+        kind: Kind::Rival,
+        who: "may, task",
+        hold: may,
+        most: usize::MAX,
+        note: "32 KiB stacks of two mappings",
+    },
+    Holder {
         kind: Kind::Segno,
         who: "48 KiB (64 KiB slots)",
         hold: segno_small,
@@ -86,19 +113,23 @@ const HOLDERS: [Holder; 7] = [
         most: usize::MAX,
         note: "",
     },
+    Holder {
+        kind: Kind::Segno,
+        who: "task, 48 KiB (64 KiB slots)",
+        hold: segno_tasks,
+        most: usize::MAX,
+        note: "",
+    },
 ];
 
 fn main() {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    if let [flag, who, count] = &arguments[..]
-        && flag == HOLD
-    {
-        return hold(who, count.parse().expect("a count"));
+    if let Some((who, count)) = apart::asked() {
+        return hold(&who, count);
     }
     if Memory::now().is_none() {
         return println!("SKIPPED memory: there is no /proc/self/status to read it from");
     }
-    let filter = arguments.into_iter().find(|argument| !argument.starts_with('-'));
+    let filter = filter();
     let counts: &[usize] = if is_test() { &[100] } else { &[1_000, 100_000, 1_000_000] };
     let mut rows = Vec::new();
     for &count in counts {
@@ -107,10 +138,7 @@ fn main() {
             let id = format!("memory/{case}/{}: {}", holder.kind.word(), holder.who);
             if filter.as_ref().is_none_or(|filter| id.contains(filter)) {
                 let row = measure(holder, &case, count);
-                match row.value {
-                    Some(bytes) => println!("{id}: {bytes:.0} bytes; {}", row.note),
-                    None => println!("{id}: cannot; {}", row.note),
-                }
+                println!("{row}");
                 rows.push(row);
             }
         }
@@ -203,24 +231,14 @@ fn hold(who: &str, count: usize) {
     let grown =
         Memory { resident: after.resident - before.resident, tables: after.tables - before.tables };
     let report = Report { held: held.count, grown, error: held.error.take() };
-    println!("{}", serde_json::to_string(&report).expect("three plain fields"));
+    apart::answer(&report);
     // The process is about to end: unwinding a million stacks would only take time.
     mem::forget(held);
 }
 
 /// Measures one holder, several times where that is quick.
 fn measure(holder: &Holder, case: &str, count: usize) -> Row {
-    let mut row = Row {
-        question: "memory".into(),
-        case: case.into(),
-        who: holder.who.into(),
-        kind: holder.kind,
-        unit: "bytes".into(),
-        value: None,
-        low: None,
-        high: None,
-        note: holder.note.into(),
-    };
+    let mut row = Row::empty("memory", case, holder.kind, holder.who, "bytes").note(holder.note);
     // 5,000 bytes for each that has a stack, and something for the rest of the machine.
     let available = fs::read_to_string("/proc/meminfo").ok();
     let available = available.and_then(|text| kilobytes(&text, "MemAvailable:"));
@@ -231,7 +249,7 @@ fn measure(holder: &Holder, case: &str, count: usize) -> Row {
     let repeats = if is_test() || count >= 1_000_000 { 1 } else { 3 };
     let mut figures = Vec::new();
     for _ in 0..repeats {
-        let report = match in_a_process_of_its_own(holder.who, count.min(holder.most)) {
+        let report = match apart::run::<Report>(holder.who, count.min(holder.most)) {
             Ok(report) => report,
             Err(reason) => {
                 row.note = reason;
@@ -258,18 +276,6 @@ fn measure(holder: &Holder, case: &str, count: usize) -> Row {
         row.note = format!("{}; {}", row.note, holder.note);
     }
     row
-}
-
-/// Runs `hold` in a fresh process; an `Err` says how it ended without a report.
-fn in_a_process_of_its_own(who: &str, count: usize) -> Result<Report, String> {
-    let program = env::current_exe().expect("a running program has a path");
-    let output = Command::new(program).args([HOLD, who, &count.to_string()]).output();
-    let output = output.map_err(|error| format!("its process could not be started: {error}"))?;
-    serde_json::from_slice(&output.stdout).map_err(|_| {
-        let last_words = String::from_utf8_lossy(&output.stderr);
-        let last_words = last_words.lines().find(|line| !line.is_empty()).unwrap_or("in silence");
-        format!("its process died ({}): {last_words}", output.status)
-    })
 }
 
 /// A number as people write it: 1,000,000.
@@ -329,11 +335,16 @@ fn generator(count: usize) -> Held {
             assert!(co.resume().is_some());
             co
         });
-        made.map_err(|payload| match payload.downcast::<String>() {
-            Ok(message) => format!("it panics: {message}"),
-            Err(_) => "it panics".into(),
-        })
+        made.map_err(|payload| said(&*payload))
     })
+}
+
+/// What a panic said.
+fn said(payload: &dyn Any) -> String {
+    match payload.downcast_ref::<String>() {
+        Some(message) => format!("it panics: {message}"),
+        None => "it panics".into(),
+    }
 }
 
 fn threads(count: usize) -> Held {
@@ -365,6 +376,66 @@ fn futures(count: usize) -> Held {
     })
 }
 
+fn on_tokios(count: usize) -> Held {
+    let (runtime, paused) = (tokio(), Arc::new(AtomicUsize::new(0)));
+    let handles = (0..count).map(|i| {
+        let paused = paused.clone();
+        runtime.spawn(async move {
+            paused.fetch_add(1, Relaxed);
+            pending::<()>().await;
+            i
+        })
+    });
+    let handles: Vec<_> = handles.collect();
+    on_tokio(&runtime, async move {
+        while paused.load(Relaxed) < count {
+            tokio::task::yield_now().await;
+        }
+    });
+    Held { count, error: None, _handles: Box::new((runtime, handles)) }
+}
+
+fn on_executors(count: usize) -> Held {
+    let (executor, paused) = (LocalExecutor::new(), Rc::new(Cell::new(0)));
+    let handles = (0..count).map(|i| {
+        let paused = paused.clone();
+        executor.spawn(async move {
+            paused.set(paused.get() + 1);
+            pending::<()>().await;
+            i
+        })
+    });
+    let handles: Vec<_> = handles.collect();
+    on_async_executor(&executor, async move {
+        while paused.get() < count {
+            future::yield_now().await;
+        }
+    });
+    Held { count, error: None, _handles: Box::new((executor, handles)) }
+}
+
+fn may(count: usize) -> Held {
+    one_worker_of_may();
+    let paused = Arc::new(AtomicUsize::new(0));
+    // It has no error to give back when the system has no stack for it: it panics.
+    std::panic::set_hook(Box::new(|_| ()));
+    Held::new(count, |i| {
+        let paused_now = paused.clone();
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            may::go!(move || {
+                paused_now.fetch_add(1, Relaxed);
+                may::coroutine::park();
+                i
+            })
+        }));
+        let made = made.map_err(|payload| said(&*payload))?;
+        while paused.load(Relaxed) <= i {
+            thread::yield_now();
+        }
+        Ok(made)
+    })
+}
+
 fn segno_small(count: usize) -> Held {
     Held::new(count, |_| paused(Builder::new().stack_size(48 * 1024)))
 }
@@ -378,4 +449,20 @@ fn paused(builder: Builder) -> Result<Coroutine<(), (), ()>, String> {
     let mut co = made.map_err(|error| error.to_string())?;
     co.resume(());
     Ok(co)
+}
+
+fn segno_tasks(count: usize) -> Held {
+    let (mut event_loop, paused) = (EventLoop::new(), Rc::new(Cell::new(0)));
+    let handles = (0..count).map(|i| {
+        let paused = paused.clone();
+        event_loop.task("").stack_size(48 * 1024).spawn(move || {
+            paused.set(paused.get() + 1);
+            segno::pause();
+            i
+        })
+    });
+    let handles: Vec<_> = handles.collect();
+    event_loop.run_until_idle();
+    assert_eq!(paused.get(), count);
+    Held { count, error: None, _handles: Box::new((event_loop, handles)) }
 }

@@ -1,18 +1,22 @@
-//! A million coroutines at once: each has a stack with a guard of its own and waits in a pause.
+//! A million coroutines, or tasks of an event loop, at once: each has a stack with a guard of its own
+//! and waits in a pause.
 //!
 //! Shows what one of them costs (memory, page tables, mappings, time), with the numbers that the
 //! kernel gives for the whole process, so that nothing is left out.
 //!
 //! ```text
 //! cargo run --release --example million
+//! cargo run --release --example million -- --tasks
 //! cargo run --release --example million -- 100000 --size 245760
 //! ```
 
+use std::cell::Cell;
 use std::fmt::Display;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::Instant;
 
-use segno::{Builder, Coroutine, Pauser, SpawnError, State, stack};
+use segno::{Builder, Coroutine, EventLoop, Pauser, SpawnError, State, stack};
 
 /// What the command line asks for.
 struct Options {
@@ -20,19 +24,23 @@ struct Options {
     count: usize,
     /// Bytes of frames for each.
     size: usize,
+    /// Whether they are tasks of an event loop.
+    tasks: bool,
 }
 
 impl Options {
     /// Reads the command line; the error is a text for the user.
     fn read() -> Result<Self, String> {
-        let mut options = Self { count: 1_000_000, size: 48 * 1024 };
+        let mut options = Self { count: 1_000_000, size: 48 * 1024, tasks: false };
         let mut words = std::env::args().skip(1);
         let number = |what: &str, word: Option<String>| {
             let word = word.ok_or(format!("{what} is missing"))?;
             word.parse().map_err(|_| format!("`{word}` is not {what}"))
         };
         while let Some(word) = words.next() {
-            if word == "--size" {
+            if word == "--tasks" {
+                options.tasks = true;
+            } else if word == "--size" {
                 options.size = number("a number of bytes", words.next())?;
             } else {
                 options.count = number("a number of coroutines", Some(word))?;
@@ -94,34 +102,9 @@ fn line_time(what: &str, start: Instant, count: usize) {
     line("  each", format!("{each:.0} ns"));
 }
 
-/// One that pauses twice and then returns what it was made with.
-fn one(size: usize, own: usize) -> Result<Coroutine<(), usize, usize>, SpawnError> {
-    Builder::new().stack_size(size).build(move |co: &Pauser<(), usize>, ()| {
-        co.pause(own);
-        co.pause(own);
-        own
-    })
-}
-
-/// Makes them, resumes them, ends them.
-fn run(options: &Options) -> Result<(), String> {
-    let Options { count, size } = *options;
-    let mut all = Vec::new();
-    all.try_reserve_exact(count).map_err(|error| error.to_string())?;
-    let before = Process::now();
-
-    let start = Instant::now();
-    for own in 0..count {
-        let made = one(size, own);
-        let mut co = made.map_err(|error| format!("after {own} coroutines: {error}"))?;
-        co.resume(());
-        all.push(co);
-    }
-    line("coroutines, each paused once", count);
-    line_time("to make them and run them to a pause", start, count);
-
+/// Prints what so many take that all pause now, the handles to them included: they are part of the price.
+fn memory(before: Process, count: usize) {
     let after = Process::now();
-    // The handles are part of the price: they lie in the vector.
     let resident = line_each("resident, each", after.resident, before.resident, count);
     let tables = line_each("page tables, each", after.tables, before.tables, count);
     if let Some((resident, tables)) = resident.zip(tables) {
@@ -137,6 +120,35 @@ fn run(options: &Options) -> Result<(), String> {
         format!("{:.1} GiB", stats.reserved as f64 / (1_u64 << 30) as f64),
     );
     line("guards", stats.guards.map_or("none".to_owned(), |guards| format!("{guards:?}")));
+}
+
+/// One that pauses twice and then returns what it was made with.
+fn one(size: usize, own: usize) -> Result<Coroutine<(), usize, usize>, SpawnError> {
+    Builder::new().stack_size(size).build(move |co: &Pauser<(), usize>, ()| {
+        co.pause(own);
+        co.pause(own);
+        own
+    })
+}
+
+/// Makes them, resumes them, ends them.
+fn run(options: &Options) -> Result<(), String> {
+    let Options { count, size, .. } = *options;
+    let mut all = Vec::new();
+    all.try_reserve_exact(count).map_err(|error| error.to_string())?;
+    let before = Process::now();
+
+    let start = Instant::now();
+    for own in 0..count {
+        let made = one(size, own);
+        let mut co = made.map_err(|error| format!("after {own} coroutines: {error}"))?;
+        co.resume(());
+        all.push(co);
+    }
+    line("coroutines, each paused once", count);
+    line_time("to make them and run them to a pause", start, count);
+
+    memory(before, count);
 
     let start = Instant::now();
     for (own, co) in all.iter_mut().enumerate() {
@@ -154,19 +166,82 @@ fn run(options: &Options) -> Result<(), String> {
     }
     line_time("to end them", start, count);
 
+    give_back(before, count);
+    Ok(())
+}
+
+/// Prints what is left when all have ended.
+fn give_back(before: Process, count: usize) {
     let start = Instant::now();
     stack::trim();
     line_time("to give their memory back", start, count);
     if let (Some(now), Some(before)) = (Process::now().resident, before.resident) {
         line("still resident", format!("{} KiB", now.saturating_sub(before) / 1024));
     }
+}
+
+/// Spawns them, lets them pause, wakes them once, ends them: one event loop, and a task for each.
+fn run_tasks(options: &Options) -> Result<(), String> {
+    let Options { count, size, .. } = *options;
+    let mut all = Vec::new();
+    all.try_reserve_exact(count).map_err(|error| error.to_string())?;
+    let before = Process::now();
+    let mut events =
+        EventLoop::builder().stack_size(size).try_build().map_err(|e| e.to_string())?;
+    let (resumed, ended) = (Rc::new(Cell::new(0_usize)), Rc::new(Cell::new(0_usize)));
+
+    let start = Instant::now();
+    for own in 0..count {
+        let (resumed, ended) = (Rc::clone(&resumed), Rc::clone(&ended));
+        all.push(events.spawn(move || {
+            segno::yield_now();
+            resumed.set(resumed.get() + 1);
+            segno::yield_now();
+            ended.set(ended.get() + 1);
+            own
+        }));
+    }
+    line("tasks, each spawned", count);
+    line_time("to spawn them", start, count);
+    let start = Instant::now();
+    events.turn();
+    line_time("to run them to a pause", start, count);
+    if events.tasks() != count || resumed.get() != 0 {
+        return Err(format!("{} tasks pause at once, of {count}", events.tasks()));
+    }
+    memory(before, count);
+
+    let start = Instant::now();
+    events.turn();
+    line_time("to resume each once more", start, count);
+    if resumed.get() != count {
+        return Err(format!("{} were resumed", resumed.get()));
+    }
+    let start = Instant::now();
+    events.turn();
+    line_time("to end them", start, count);
+    if ended.get() != count || events.tasks() != 0 {
+        return Err(format!("{} have ended, and {} are left", ended.get(), events.tasks()));
+    }
+    let start = Instant::now();
+    for (own, task) in all.into_iter().enumerate() {
+        match task.join() {
+            Ok(value) if value == own => {}
+            other => return Err(format!("task {own} gave {other:?}")),
+        }
+    }
+    line_time("to join them", start, count);
+    drop(events);
+    give_back(before, count);
     Ok(())
 }
 
 fn main() -> ExitCode {
     let done = Options::read()
-        .map_err(|error| format!("{error}\nusage: million [COUNT] [--size BYTES_OF_FRAMES]"))
-        .and_then(|options| run(&options));
+        .map_err(|error| {
+            format!("{error}\nusage: million [COUNT] [--tasks] [--size BYTES_OF_FRAMES]")
+        })
+        .and_then(|options| if options.tasks { run_tasks(&options) } else { run(&options) });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -5,18 +5,37 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
-use segno::Coroutine;
+use segno::{Clock, Coroutine, EventLoop};
 
 #[allow(dead_code)]
 #[path = "../examples/callback.rs"]
 mod callback;
 #[allow(dead_code)]
+#[path = "../examples/deadlock.rs"]
+mod deadlock;
+#[allow(dead_code)]
+#[path = "../examples/embed.rs"]
+mod embed;
+#[allow(dead_code)]
 #[path = "../examples/generator.rs"]
 mod generator;
 #[allow(dead_code)]
+#[path = "../examples/handle.rs"]
+mod handle;
+#[allow(dead_code)]
+#[path = "../examples/interleave.rs"]
+mod interleave;
+#[allow(dead_code)]
 #[path = "../examples/own_loop.rs"]
 mod own_loop;
+#[allow(dead_code)]
+#[path = "../examples/scoped.rs"]
+mod scoped;
+#[allow(dead_code)]
+#[path = "../examples/timeout.rs"]
+mod timeout;
 
 /// A directory of this test's own, gone when this is dropped.
 struct Scratch(PathBuf);
@@ -159,4 +178,66 @@ fn own_loop_wakes_sleepers_by_time_and_then_in_the_order_of_sleeping() {
         *seen.borrow(),
         [(0, "c"), (0, "a"), (0, "b"), (5, "a"), (5, "b"), (9, "c"), (19, "sum")]
     );
+}
+
+#[test]
+fn interleaved_tasks_take_turns_where_they_wait_and_nowhere_else() {
+    let story = interleave::story();
+    assert_eq!(story[0], "both are spawned");
+    assert_eq!(story[1..3], ["left:  begins", "right: begins"]);
+    assert_eq!(story.last().map(String::as_str), Some("both have ended"));
+    assert_eq!(interleave::story(), story, "the same order every time");
+}
+
+#[test]
+fn scoped_tasks_borrow_and_the_first_error_ends_the_others() {
+    let log = Rc::new(RefCell::new(Vec::new()));
+    assert_eq!(scoped::sum(&["20", "1", "21"], &log), Ok(42));
+    assert_eq!(log.take().len(), 3);
+    assert!(scoped::sum(&["1", "2", "x", "4"], &log).is_err());
+    assert_eq!(*log.borrow(), ["first: 1 makes 1"]);
+    assert_eq!(Rc::strong_count(&log), 1);
+}
+
+#[test]
+fn the_nearer_of_two_limits_ends_the_errand() {
+    let second = Duration::from_secs(1);
+    let mut events = EventLoop::builder().clock(Clock::virtual_time()).build();
+    let start = events.now();
+    let end = events.run(|| {
+        assert!(timeout::nested(2 * second, 9 * second).is_err());
+        assert!(matches!(timeout::nested(9 * second, 2 * second), Ok(Err(_))));
+        assert!(matches!(timeout::nested(9 * second, 9 * second), Ok(Ok(()))));
+        assert!(timeout::cleaned_up());
+        segno::now() - start
+    });
+    assert_eq!(end.expect("nothing stands still"), (2 + 2 + 5 + 3) * second);
+}
+
+#[test]
+fn the_philosophers_are_named_with_their_lines() {
+    let report = deadlock::dinner();
+    let names: Vec<_> = report.tasks().iter().map(segno::StuckTask::name).collect();
+    assert_eq!(names, [Some("run"), Some("Plato"), Some("Aristotle")]);
+    let text = report.to_string();
+    for line in report.tasks().iter().map(|task| task.at().line()) {
+        assert!(text.contains(&format!("deadlock.rs:{line}:")), "{text}");
+    }
+}
+
+#[test]
+fn a_foreign_loop_sleeps_until_the_bell_rings() {
+    let (shown, rounds) = embed::window(|queue, handle| {
+        let task = handle.spawn(|| "from another thread").expect("the window is open");
+        assert_eq!(task.join().expect("nobody cancels it"), "from another thread");
+        queue.send(embed::Event::Key('x')).expect("the window is open");
+        queue.send(embed::Event::Close).expect("the window is open");
+    });
+    assert!(shown.len() <= 1, "{shown:?}");
+    assert!(rounds < 10, "{rounds} rounds: it does not sleep");
+}
+
+#[test]
+fn a_visitor_is_served_and_the_loop_stopped() {
+    assert_eq!(handle::serve(), (3, true));
 }

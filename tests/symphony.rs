@@ -6,6 +6,9 @@
 use std::collections::HashSet;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::Duration;
+
+use segno::Clock;
 
 #[allow(dead_code)]
 #[path = "../examples/symphony/main.rs"]
@@ -14,7 +17,9 @@ mod symphony;
 use symphony::score::Tune;
 use symphony::text::Mistake;
 use symphony::time::{Tempo, Time};
-use symphony::{Clock, Cue, Record, Round, abc, options, play, run, sound, timeline};
+use symphony::{
+    Cue, Record, Round, STACK, abc, deepest, listing, options, play, run, sound, timeline,
+};
 
 const FRERE_JACQUES: &str = include_str!("../examples/assets/frere-jacques.abc");
 const ROW_YOUR_BOAT: &str = include_str!("../examples/assets/row-your-boat.abc");
@@ -42,12 +47,12 @@ fn round(text: &str, round: Round) -> (Vec<Cue>, Vec<Record>) {
         cues.push(cue);
         Ok(())
     };
-    let records = play(&Rc::new(read(text)), round, &Clock::Virtual, hear).expect("stacks");
+    let records = play(&read(text), round, Clock::virtual_time(), hear).expect("stacks");
     (cues, records)
 }
 
 fn voices(voices: u32, distance: Time) -> Round {
-    Round { voices, distance, unfair: None }
+    Round { voices, distance, unfair: None, blocking: false }
 }
 
 fn events(cues: &[Cue]) -> Vec<Event> {
@@ -597,7 +602,23 @@ fn a_voice_keeps_its_place_between_turns() {
 #[test]
 fn turns_come_in_the_order_of_time() {
     let (cues, _) = round(ROW_YOUR_BOAT, voices(5, Time::new(3, 2)));
-    assert!(cues.is_sorted_by_key(|cue| (cue.now, cue.voice)));
+    assert!(cues.is_sorted_by_key(|cue| cue.now));
+    assert!(cues.iter().all(|cue| cue.late == Duration::ZERO), "virtual time waits for everybody");
+}
+
+#[test]
+fn of_two_due_at_once_the_one_that_has_waited_longer_goes_first() {
+    let (cues, _) = round(FRERE_JACQUES, voices(4, whole(2)));
+    let mut since = [Time::ZERO; 4];
+    let mut compared = 0;
+    for (before, after) in cues.iter().zip(&cues[1..]) {
+        if before.now == after.now && !after.first {
+            assert!(since[before.voice] <= since[after.voice], "at {}", after.now);
+            compared += 1;
+        }
+        since[before.voice] = before.now;
+    }
+    assert!(compared > 40, "{compared}");
 }
 
 #[test]
@@ -634,25 +655,49 @@ fn a_thousand_voices_sing_on_one_thread() {
     assert_eq!(cues.len(), 32_000);
     assert_eq!(records.len(), 1000);
     assert_eq!(records[999].end, whole(2 * 999 + 8));
-    assert!(
-        records
-            .iter()
-            .all(|record| record.stack.is_some_and(|used| (1..48 * 1024).contains(&used)))
-    );
+    assert!(deepest().is_some_and(|used| (1..STACK).contains(&used)));
 }
 
 #[test]
 fn a_listener_that_has_heard_enough_ends_the_round() {
-    let mut heard = 0;
-    let stop = |_| {
-        heard += 1;
-        if heard < 50 { Ok(()) } else { Err(std::io::ErrorKind::BrokenPipe.into()) }
+    let mut heard = Vec::new();
+    let stop = |cue: Cue| {
+        heard.push(cue);
+        if heard.len() < 50 { Ok(()) } else { Err(std::io::ErrorKind::BrokenPipe.into()) }
     };
-    let tune = Rc::new(read(FRERE_JACQUES));
-    assert!(play(&tune, voices(4, whole(2)), &Clock::Virtual, stop).is_err());
-    assert_eq!(heard, 50);
-    // The voices that were left in the middle of a bar have let go of the tune.
-    assert_eq!(Rc::strong_count(&tune), 1);
+    let round = voices(4, whole(2));
+    let error = play(&read(FRERE_JACQUES), round, Clock::virtual_time(), stop).expect_err("stop");
+    let error = error.downcast::<std::io::Error>().expect("what the listener said");
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+    // Who was due at the same instant has begun its note, and nobody later.
+    assert!(heard[49..].iter().all(|cue| cue.now == heard[49].now));
+    // The voices that were left in the middle of a bar have let go of it.
+    let bar = Rc::clone(&heard[0].turn.bar);
+    drop(heard);
+    assert_eq!(Rc::strong_count(&bar), 1);
+}
+
+#[test]
+fn what_comes_late_is_listed() {
+    let tune = read(FRERE_JACQUES);
+    let plan = voices(2, whole(2));
+    let (mut cues, _) = round(FRERE_JACQUES, plan);
+    let lines = |cues: &[Cue]| {
+        let mut output = Vec::new();
+        let mut listing = listing::Listing::new(&mut output, &tune, plan, false);
+        cues.iter().try_for_each(|cue| listing.cue(cue)).expect("a Vec takes everything");
+        let text = String::from_utf8(output).expect("text");
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = lines(&cues);
+    assert!(!before.iter().any(|line| line.contains("late")));
+    cues[0].late = Duration::from_millis(1900);
+    cues[2].late = Duration::from_millis(900);
+    cues[3].late = Duration::from_millis(49);
+    let after = lines(&cues);
+    assert_eq!(after.len(), before.len() + 1);
+    assert!(after[0].ends_with("enters, 1.9 s late"), "{}", after[0]);
+    assert_eq!(after[1].split_whitespace().collect::<String>(), "1··A0.9slate");
 }
 
 #[test]
@@ -812,14 +857,20 @@ fn arguments(line: &str) -> lexopt::Parser {
 
 #[test]
 fn options_are_read() {
-    let line = "--voices=3 tune.abc --entry 1/2 --svg a.svg --wav b.wav --real-time --unfair 9 -q";
+    let line = "--voices=3 tune.abc --entry 1/2 --svg a.svg --wav b.wav --real-time --tempo 90 \
+                --unfair 9 -q";
     let Ok(options::Command::Play(options)) = options::read(arguments(line)) else {
         panic!("{line} should be understood");
     };
     assert_eq!((options.voices, options.entry), (Some(3), Some(Time::new(1, 2))));
     assert_eq!((options.real_time, options.unfair, options.quiet), (true, Some(9), true));
+    assert_eq!((options.tempo, options.blocking), (Some(90), false));
     assert_eq!(options.svg.as_deref(), Some("a.svg".as_ref()));
     assert_eq!(options.wav.as_deref(), Some("b.wav".as_ref()));
+    let Ok(options::Command::Play(options)) = options::read(arguments("--blocking")) else {
+        panic!("--blocking should be understood");
+    };
+    assert!(options.blocking && options.real_time, "nothing stalls in virtual time");
     assert!(matches!(options::read(arguments("--voices 2 --help")), Ok(options::Command::Help)));
 }
 
@@ -836,6 +887,8 @@ fn senseless_options_are_refused_with_code_2() {
         ("--entry -2", "bars expected"),
         ("--entry 1000", "bars expected"),
         ("--unfair x", "the seed"),
+        ("--tempo 0", "beats per minute expected"),
+        ("--tempo 10001", "beats per minute expected"),
         ("--loud", "invalid option '--loud'"),
         ("--quiet=yes", "unexpected argument"),
         ("a.abc b.abc", "one tune at a time"),

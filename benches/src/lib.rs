@@ -5,7 +5,11 @@
 //! | `switch.rs` | what does one resume and the pause that answers it cost? |
 //! | `create.rs` | what does a coroutine cost that is created, run and dropped? |
 //! | `generator.rs` | what does walking a tree with a pause per node cost? |
-//! | `memory.rs` | how many bytes does a paused coroutine hold? |
+//! | `yield.rs` | what does a task pay to let the others go first? |
+//! | `spawn.rs` | what does a task cost that is spawned, runs to its end and is joined? |
+//! | `wake.rs` | what does waking a task cost, on its own thread and from another? |
+//! | `timers.rs` | how late are sleeps, and what do timers cost? |
+//! | `memory.rs` | how many bytes does a paused coroutine or task hold? |
 //!
 //! Each runs with `cargo bench -p segno-benches --bench QUESTION`, or once, as a test, with
 //! `cargo bench -p segno-benches -- --test`. Then `cargo run --release -p segno-benches --bin
@@ -20,6 +24,9 @@
 
 pub mod copies;
 pub mod tree;
+pub mod slots;
+pub mod rivals;
 pub mod row;
 pub mod question;
+pub mod apart;
 pub mod machine;

@@ -52,7 +52,17 @@ fn cpu_name() -> Option<String> {
 
 /// The versions of those who are measured, out of the workspace's lock file.
 fn versions() -> BTreeMap<String, String> {
-    const MEASURED: [&str; 5] = ["segno", "corosensei", "generator", "genawaiter", "criterion"];
+    const MEASURED: [&str; 9] = [
+        "segno",
+        "corosensei",
+        "generator",
+        "genawaiter",
+        "tokio",
+        "async-executor",
+        "async-io",
+        "may",
+        "criterion",
+    ];
 
     let lock = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace around it");
     let lock = fs::read_to_string(lock.join("Cargo.lock")).unwrap_or_default();

@@ -15,6 +15,9 @@ use criterion::{Criterion, Throughput};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+/// A loop that says itself how long it took, because not all that it does is to be timed.
+pub type Timed = Box<dyn FnMut(u64) -> Duration>;
+
 /// One way to do what a case is about.
 pub struct Contender {
     /// What it stands for.
@@ -22,7 +25,7 @@ pub struct Contender {
     /// Its name.
     who: &'static str,
     /// Its loop, once or in several copies; empty when it cannot do it.
-    copies: Vec<Copy>,
+    copies: Vec<Timed>,
     /// What a reader must know about it.
     note: &'static str,
 }
@@ -30,22 +33,27 @@ pub struct Contender {
 impl Contender {
     /// The least that can be hoped for. The first contender of a case is one.
     pub fn floor(who: &'static str, copies: Vec<Copy>) -> Contender {
-        Contender { kind: Kind::Floor, who, copies, note: "" }
+        Contender { kind: Kind::Floor, who, copies: timed(copies), note: "" }
     }
 
     /// Another way to do the same.
     pub fn rival(who: &'static str, copies: Vec<Copy>) -> Contender {
-        Contender { kind: Kind::Rival, who, copies, note: "" }
+        Contender { kind: Kind::Rival, who, copies: timed(copies), note: "" }
     }
 
     /// This library's way.
     pub fn segno(who: &'static str, copies: Vec<Copy>) -> Contender {
-        Contender { kind: Kind::Segno, who, copies, note: "" }
+        Contender { kind: Kind::Segno, who, copies: timed(copies), note: "" }
     }
 
     /// A rival that cannot do it: shown, with the reason.
     pub fn cannot(who: &'static str, reason: &'static str) -> Contender {
         Contender { kind: Kind::Rival, who, copies: Vec::new(), note: reason }
+    }
+
+    /// Another way to do the same, whose one loop times itself.
+    pub fn rival_timed(who: &'static str, run: impl FnMut(u64) -> Duration + 'static) -> Contender {
+        Contender { kind: Kind::Rival, who, copies: vec![Box::new(run)], note: "" }
     }
 
     /// Adds what a reader must know to judge the figure.
@@ -76,6 +84,16 @@ impl Question {
         Question { name, criterion, rows: Vec::new() }
     }
 
+    /// Whether a case is to be measured, one that the bench measures without criterion.
+    pub fn wants(&self, case: &str) -> bool {
+        filter().is_none_or(|filter| format!("{}/{case}", self.name).contains(&filter))
+    }
+
+    /// Adds a row that the bench has measured itself.
+    pub fn row(&mut self, row: Row) {
+        self.rows.push(row);
+    }
+
     /// Times the contenders of one case. Their loops are asked for multiples of `step` operations;
     /// the figures are for one operation.
     pub fn case(&mut self, case: &str, step: u64, contenders: Vec<Contender>) {
@@ -83,17 +101,7 @@ impl Question {
         let mut group = self.criterion.benchmark_group(format!("{}/{case}", self.name));
         group.throughput(Throughput::Elements(step));
         for Contender { kind, who, mut copies, note } in contenders {
-            self.rows.push(Row {
-                question: self.name.into(),
-                case: case.into(),
-                who: who.into(),
-                kind,
-                unit: "ns".into(),
-                value: None,
-                low: None,
-                high: None,
-                note: note.into(),
-            });
+            self.rows.push(Row::empty(self.name, case, kind, who, "ns").note(note));
             if copies.is_empty() {
                 continue;
             }
@@ -104,7 +112,7 @@ impl Question {
                 }
                 bencher.iter_custom(|iterations| {
                     let operations = iterations * step;
-                    let times = copies.iter_mut().map(|copy| time(copy, operations));
+                    let times = copies.iter_mut().map(|copy| copy(operations));
                     times.min().expect("there is at least one copy")
                 });
             });
@@ -112,23 +120,28 @@ impl Question {
         group.finish();
     }
 
-    /// Ends the question and leaves its sheet for `collect`.
+    /// Ends the question and leaves its sheet for `collect`, if nothing was left out.
     pub fn finish(self) {
-        if !is_test() {
+        if !is_test() && filter().is_none() {
             write_sheet(self.name, &self.rows).expect("the target folder can be written to");
         }
     }
 }
 
-/// How long one copy takes for so many operations.
-fn time(copy: &mut Copy, operations: u64) -> Duration {
-    let start = Instant::now();
-    copy(black_box(operations));
-    start.elapsed()
+/// Lets the harness time what does not time itself.
+fn timed(copies: Vec<Copy>) -> Vec<Timed> {
+    let timed = |mut copy: Copy| {
+        Box::new(move |operations| {
+            let start = Instant::now();
+            copy(black_box(operations));
+            start.elapsed()
+        }) as Timed
+    };
+    copies.into_iter().map(timed).collect()
 }
 
 /// Leaves of the copies the three whose quickest turns are the quickest. As a test, runs each once.
-fn keep_fastest(copies: &mut Vec<Copy>, step: u64) {
+fn keep_fastest(copies: &mut Vec<Timed>, step: u64) {
     /// How many stay.
     const KEPT: usize = 3;
     /// Turns for each copy; one may be disturbed, seven will not.
@@ -137,7 +150,7 @@ fn keep_fastest(copies: &mut Vec<Copy>, step: u64) {
 
     if is_test() {
         for copy in copies.iter_mut() {
-            time(copy, step);
+            copy(step);
         }
     }
     if is_test() || copies.len() <= KEPT {
@@ -145,18 +158,23 @@ fn keep_fastest(copies: &mut Vec<Copy>, step: u64) {
         return;
     }
     let mut operations = step;
-    while time(&mut copies[0], operations) < TURN {
+    while copies[0](operations) < TURN {
         operations *= 2;
     }
     let mut quickest = vec![Duration::MAX; copies.len()];
     for _ in 0..TURNS {
         for (copy, quickest) in copies.iter_mut().zip(&mut quickest) {
-            *quickest = time(copy, operations).min(*quickest);
+            *quickest = copy(operations).min(*quickest);
         }
     }
     let mut ranked: Vec<_> = quickest.into_iter().zip(copies.drain(..)).collect();
     ranked.sort_by_key(|(quickest, _)| *quickest);
     copies.extend(ranked.into_iter().take(KEPT).map(|(_, copy)| copy));
+}
+
+/// What the names of the cases that are to be measured contain; `None` for all.
+pub fn filter() -> Option<String> {
+    std::env::args().skip(1).find(|argument| !argument.starts_with('-'))
 }
 
 /// Whether the bench runs once, as a test, and not to measure.

@@ -21,7 +21,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::{env, fs, io};
+use std::{env, fmt, fs, io};
 
 /// One figure of one contender in one case.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -34,7 +34,8 @@ pub struct Row {
     pub who: String,
     /// What the figure stands for in the comparison.
     pub kind: Kind,
-    /// The unit of the three numbers: `ns` or `bytes`, for one operation or one coroutine.
+    /// The unit of the three numbers: `ns` or `bytes`, for one operation or one coroutine; `ms`, for
+    /// all of them together.
     pub unit: String,
     /// The median of what was measured.
     pub value: Option<f64>,
@@ -44,6 +45,49 @@ pub struct Row {
     pub high: Option<f64>,
     /// What a reader must know to judge the figure, or why there is none.
     pub note: String,
+}
+
+impl Row {
+    /// A row without a figure: criterion has it, or [`figures`](Row::figures) will say.
+    pub fn empty(question: &str, case: &str, kind: Kind, who: &str, unit: &str) -> Row {
+        Row {
+            question: question.into(),
+            case: case.into(),
+            who: who.into(),
+            kind,
+            unit: unit.into(),
+            value: None,
+            low: None,
+            high: None,
+            note: String::new(),
+        }
+    }
+
+    /// Says what a reader must know.
+    pub fn note(self, note: impl Into<String>) -> Row {
+        Row { note: note.into(), ..self }
+    }
+
+    /// Fills in the median, the smallest and the largest of what was measured.
+    pub fn figures(mut self, mut measured: Vec<f64>) -> Row {
+        measured.sort_by(f64::total_cmp);
+        self.value = Some(measured[measured.len() / 2]);
+        (self.low, self.high) = (measured.first().copied(), measured.last().copied());
+        self
+    }
+}
+
+/// A line for who watches the bench.
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Row { question, case, who, unit, note, .. } = self;
+        write!(f, "{question}/{case}/{}: {who}: ", self.kind.word())?;
+        match self.value {
+            Some(value) => write!(f, "{value:.1} {unit}")?,
+            None => write!(f, "cannot")?,
+        }
+        if note.is_empty() { Ok(()) } else { write!(f, "; {note}") }
+    }
 }
 
 /// What a figure stands for in the comparison.

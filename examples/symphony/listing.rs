@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use super::score::Tune;
 use super::time::{Time, clock_face};
-use super::{Cue, Record, Round, colour};
+use super::{BLOCKED_BAR, Cue, Record, Round, STACK, colour, deepest};
 
 /// How many voices are listed; more would not be read.
 const LISTED: usize = 8;
+
+/// What comes later than this is said to come late; less is what any system does to any program.
+const LATE: Duration = Duration::from_millis(50);
 
 /// Longer notes or words of a bar are cut.
 const WIDEST: usize = 30;
@@ -60,7 +63,7 @@ impl<'t, W: Write> Listing<'t, W> {
         let by = [composer.as_str(), origin].into_iter().filter(|text| !text.is_empty());
         let by = by.collect::<Vec<_>>().join(", ");
         let by = if by.is_empty() { by } else { format!(" ({by})") };
-        let Round { voices, distance, unfair } = self.round;
+        let Round { voices, distance, unfair, blocking } = self.round;
         writeln!(self.output, "{}{by}", self.bold(title))?;
         let entries = match (voices, distance / meter.bar) {
             (1, _) => "one voice, so no round yet".to_owned(),
@@ -71,7 +74,21 @@ impl<'t, W: Write> Listing<'t, W> {
         let luck = unfair.map_or(String::new(), |seed| format!(", unfair with seed {seed}"));
         let count = format!("{} = {}", tempo.beat, tempo.per_minute);
         writeln!(self.output, "{key}, {}, {count}; {entries}{luck}", meter.name)?;
-        writeln!(self.output, "(away: how many turns other voices had since this one's last)\n")?;
+        writeln!(self.output, "(away: how many turns other voices had since this one's last)")?;
+        if unfair.is_none() {
+            writeln!(
+                self.output,
+                "(of two that are due at once, the one that has waited longer goes first)"
+            )?;
+        }
+        if blocking {
+            writeln!(
+                self.output,
+                "Before its bar {BLOCKED_BAR} voice {} sleeps the whole thread, for a bar.",
+                voices.min(2)
+            )?;
+        }
+        writeln!(self.output)?;
         writeln!(
             self.output,
             " bar    time  voice  {:notes$}  {:words$}  away  its place, from its local variables",
@@ -82,8 +99,17 @@ impl<'t, W: Write> Listing<'t, W> {
         )
     }
 
-    /// A voice had a turn; a line is printed for the first in each bar.
+    /// A voice had a turn; a line is printed for the first in each bar, and for what comes late.
     pub(crate) fn cue(&mut self, cue: &Cue) -> io::Result<()> {
+        if cue.turn.index > 0 && cue.voice < LISTED && cue.late >= LATE {
+            // The notes before it, which were on time or have had their line, as dots.
+            let sings = format!("{}{}", "· ".repeat(cue.turn.index), cue.note().name());
+            let sings = format!("{:notes$}", cut(&sings), notes = self.notes_width);
+            let voice = self.coloured(cue.voice, &format!("{:>5}  {sings}", cue.voice + 1));
+            let late = self.bold(&format!("{} late", by(cue.late)));
+            let gap = self.words_width + 10;
+            return writeln!(self.output, "{:12}  {voice}{:gap$}{late}", "", "");
+        }
         if cue.turn.index > 0 {
             return Ok(());
         }
@@ -112,6 +138,9 @@ impl<'t, W: Write> Listing<'t, W> {
             (_, 1) => locals += ", 1 note so far",
             (_, notes) => locals += &format!(", {notes} notes so far"),
         }
+        if cue.late >= LATE {
+            locals += &self.bold(&format!(", {} late", by(cue.late)));
+        }
         let away = if cue.first { String::new() } else { cue.away.to_string() };
         let sings = format!(
             "{:notes$}  {:words$}",
@@ -138,7 +167,7 @@ impl<'t, W: Write> Listing<'t, W> {
             writeln!(self.output, "      and {bars} bars of {} more {voices}", grouped(others))?;
         }
         let seconds = |time| self.tune.tempo.seconds(time);
-        writeln!(self.output, "\nvoice    enters      ends  resumes  notes  bars  stack used")?;
+        writeln!(self.output, "\nvoice    enters      ends  resumes  notes  bars    late by")?;
         let shown = if records.len() > LISTED + 1 { LISTED } else { records.len() };
         for (number, record) in records.iter().enumerate() {
             if number == shown {
@@ -155,14 +184,14 @@ impl<'t, W: Write> Listing<'t, W> {
                 grouped(record.resumes),
                 grouped(record.sung.notes),
                 grouped(record.sung.bars),
-                record.stack.map_or("unknown".to_owned(), |bytes| format!("{} B", grouped(bytes)))
+                by(record.late)
             );
             writeln!(self.output, "{}", self.coloured(number, &line))?;
         }
         let resumes: usize = records.iter().map(|record| record.resumes).sum();
         let notes: usize = records.iter().map(|record| record.sung.notes).sum();
         let bars: usize = records.iter().map(|record| record.sung.bars).sum();
-        let stack: Option<usize> = records.iter().map(|record| record.stack).sum();
+        let late = records.iter().map(|record| record.late).max().unwrap_or_default();
         let end = records.iter().map(|record| record.end).max().unwrap_or(Time::ZERO);
         writeln!(
             self.output,
@@ -172,7 +201,7 @@ impl<'t, W: Write> Listing<'t, W> {
             grouped(resumes),
             grouped(notes),
             grouped(bars),
-            stack.map_or("unknown".to_owned(), |bytes| format!("{} B", grouped(bytes)))
+            by(late)
         )?;
 
         let alone: Time = records.iter().map(|record| record.end - record.entry).sum();
@@ -184,12 +213,19 @@ impl<'t, W: Write> Listing<'t, W> {
             clock_face(together),
             alone / together
         )?;
+        if let Some(bytes) = deepest() {
+            let (bytes, room) = (grouped(bytes), STACK / 1024);
+            writeln!(
+                self.output,
+                "The fullest of their stacks held {bytes} B, with room for {room} KiB."
+            )?;
+        }
         if real {
             return writeln!(self.output, "One thread sang it all in {:.1} s.", took.as_secs_f64());
         }
         writeln!(
             self.output,
-            "One thread sang it all in {:.2} ms, the making of its coroutines included: time is \
+            "One thread sang it all in {:.2} ms, the making of its tasks included: time is \
              virtual.\n--real-time plays at tempo.",
             took.as_secs_f64() * 1e3
         )
@@ -223,6 +259,11 @@ fn cut(text: &str) -> String {
         return text.to_owned();
     }
     text.chars().take(WIDEST - 1).chain(['…']).collect()
+}
+
+/// How late somebody was, if it is worth a word.
+fn by(late: Duration) -> String {
+    if late < LATE { "on time".to_owned() } else { format!("{:.1} s", late.as_secs_f64()) }
 }
 
 /// A number with a comma after every third digit.

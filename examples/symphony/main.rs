@@ -1,17 +1,18 @@
-//! Plays a tune as a round: every voice is the same function, run as a coroutine of its own.
+//! Plays a tune as a round: every voice is the same function, run as a task of its own.
 //!
 //! ```text
 //! cargo run --release --example symphony
 //! cargo run --release --example symphony -- TUNE.abc --voices 3 --svg round.svg --wav round.wav
+//! cargo run --release --example symphony -- --blocking
 //! ```
 //!
-//! A voice is [`sing`]: loops inside loops over parts, repeats, bars and notes, which pause two calls
+//! A voice is [`sing`]: loops inside loops over parts, repeats, bars and notes, which sleep two calls
 //! deep inside [`sing_bar`]. Nothing outside remembers where it is; its local variables do. [`play`]
-//! is the whole scheduler: it resumes whichever voice has a note due next. The rest of the example
-//! reads ABC notation (`abc.rs`) and shows what was sung (`listing.rs`, `timeline.rs`, `sound.rs`).
+//! brings the voices in, one after the other; the event loop resumes whoever has a note due next. With
+//! `--blocking` one voice sleeps the thread instead of itself, and everybody waits. The rest of the
+//! example reads ABC notation (`abc.rs`) and shows what was sung (`listing.rs`, `timeline.rs`, `sound.rs`).
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use segno::{Builder, Coroutine, Pauser, State};
+use segno::{Clock, EventLoop, stack};
 
 pub(crate) mod time;
 pub(crate) mod score;
@@ -38,85 +39,187 @@ pub(crate) mod sound;
 
 use self::listing::Listing;
 use self::options::{Command, Options};
-use self::score::{Bar, Tune};
+use self::score::{Bar, Note, Tune};
 use self::time::{Tempo, Time};
 
-/// Sings the tune once, from the moment it is first resumed. Returns the bars and notes it sang.
-fn sing(co: &Pauser<Time, Turn>, tune: &Tune, entry: Time) -> Sung {
-    let mut now = entry;
+/// Sings the tune once, from now on. Returns what is left of the voice.
+fn sing(mut voice: Voice<'_>, tune: &Tune) -> Result<Record, Box<dyn Error>> {
     let mut sung = Sung { bars: 0, notes: 0 };
     for (part, part_number) in tune.parts.iter().zip(1..) {
         for pass in 1..=part.passes {
             for bar in part.bars(pass) {
                 sung.bars += 1;
+                if voice.blocks && sung.bars == BLOCKED_BAR {
+                    // The thread, not the task: nobody else can sing, and the watchdog barks.
+                    thread::sleep(voice.hall.real(tune.meter.bar));
+                }
                 let place = Place { part: part_number, pass, bar: sung.bars, notes: sung.notes };
-                sung.notes += sing_bar(co, bar, place, &mut now);
+                sung.notes += sing_bar(&mut voice, bar, place)?;
             }
         }
     }
-    sung
+    Ok(voice.record(sung))
 }
 
 /// Sings one bar and returns how many notes it struck. Pauses at each note and rest until it is over.
-fn sing_bar(co: &Pauser<Time, Turn>, bar: &Rc<Bar>, place: Place, now: &mut Time) -> usize {
+fn sing_bar(voice: &mut Voice<'_>, bar: &Rc<Bar>, place: Place) -> io::Result<usize> {
     let mut struck = 0;
     for (index, note) in bar.notes.iter().enumerate() {
         struck += usize::from(note.is_struck());
-        *now = co.pause(Turn { due: *now + note.length, bar: Rc::clone(bar), index, place });
+        voice.begin(Turn { bar: Rc::clone(bar), index, place })?;
+        voice.now += note.length;
+        segno::sleep_until(voice.hall.instant(voice.now));
+        voice.resumed();
     }
-    struck
+    Ok(struck)
 }
 
-/// Plays the round: resumes each voice when its next note is due, and reports every note to `hear`.
+/// Plays the round: brings in one voice after the other, and reports every note to `hear`, whose first
+/// error ends it all.
 pub(crate) fn play(
-    tune: &Rc<Tune>,
+    tune: &Tune,
     round: Round,
-    clock: &Clock,
+    clock: Clock,
     mut hear: impl FnMut(Cue) -> io::Result<()>,
 ) -> Result<Vec<Record>, Box<dyn Error>> {
-    let mut luck = Luck(round.unfair);
-    let mut voices: Vec<Voice> = Vec::new();
-    let mut due = BinaryHeap::new();
-    for number in 0..round.voices {
-        let tune = Rc::clone(tune);
-        let coroutine = Builder::new()
-            .name(format!("voice {}", number + 1))
-            .stack_size(STACK)
-            .measure(true)
-            .build(move |co: &Pauser<Time, Turn>, entry| sing(co, &tune, entry))?;
-        let entry = round.distance * Time::from(number);
-        voices.push(Voice { coroutine, entry, resumes: 0, last_turn: 0 });
-        due.push(Reverse((entry, luck.draw(), number as usize)));
+    stack::measure_all(true);
+    let mut events = EventLoop::builder().name("round").clock(clock);
+    if clock == Clock::system() {
+        events = events.watchdog(PATIENCE);
     }
-
-    let mut records: Vec<Option<Record>> = voices.iter().map(|_| None).collect();
-    let mut turn_number = 0;
-    while let Some(Reverse((now, _, number))) = due.pop() {
-        clock.wait_until(now);
-        let voice = &mut voices[number];
-        voice.resumes += 1;
-        turn_number += 1;
-        match voice.coroutine.resume(now) {
-            State::Paused(turn) => {
-                let away = turn_number - voice.last_turn - 1;
-                voice.last_turn = turn_number;
-                due.push(Reverse((turn.due, luck.draw(), number)));
-                hear(Cue { now, voice: number, away, first: voice.resumes == 1, turn })?;
+    if let Some(seed) = round.unfair {
+        events = events.seed(seed);
+    }
+    let mut events = events.build();
+    let hall = Hall {
+        start: events.now(),
+        tempo: tune.tempo,
+        turns: Cell::new(0),
+        hear: RefCell::new(&mut hear),
+    };
+    events.run(|| {
+        segno::try_scope(|s| {
+            let mut voices = Vec::new();
+            for number in 0..round.voices {
+                let entry = round.distance * Time::from(number);
+                if entry > Time::ZERO {
+                    segno::sleep_until(hall.instant(entry));
+                }
+                let mut voice = Voice::new(&hall, number, entry);
+                voice.blocks = round.blocking && number == round.voices.min(2) - 1;
+                let task = s.task(format!("voice {}", number + 1)).stack_size(STACK);
+                voices.push(task.spawn(move || sing(voice, tune)));
             }
-            State::Complete(sung) => records[number] = Some(voice.record(now, sung)),
-        }
-    }
-    Ok(records.into_iter().flatten().collect())
+            voices.into_iter().map(|voice| Ok(voice.join()?)).collect()
+        })
+    })?
 }
 
-/// Bytes of frames for a voice: the smallest stack that segno has, of which it uses a few percent.
-const STACK: usize = 48 * 1024;
+/// Bytes of frames for a voice: the smallest stack that segno has.
+pub(crate) const STACK: usize = 48 * 1024;
 
-/// What a voice says whenever it pauses.
+/// How long a voice may keep the thread to itself before the watchdog reports it.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Before which of its bars the voice that blocks does so.
+pub(crate) const BLOCKED_BAR: usize = 2;
+
+/// What the voices share. They borrow it: tasks of a scope on one thread need neither `Arc` nor locks.
+struct Hall<'h> {
+    /// When the music began, by the loop's clock.
+    start: Instant,
+    /// How fast it goes.
+    tempo: Tempo,
+    /// Turns so far, of all voices.
+    turns: Cell<usize>,
+    /// Hears every note.
+    hear: RefCell<&'h mut dyn FnMut(Cue) -> io::Result<()>>,
+}
+
+impl Hall<'_> {
+    /// How long so much music takes on the loop's clock.
+    fn real(&self, music: Time) -> Duration {
+        Duration::from_secs_f64(self.tempo.seconds(music))
+    }
+
+    /// When this moment of the music comes.
+    fn instant(&self, music: Time) -> Instant {
+        self.start + self.real(music)
+    }
+}
+
+/// What a voice knows besides its place in the music, which is where its frames are.
+struct Voice<'h> {
+    /// Where it sings.
+    hall: &'h Hall<'h>,
+    /// Which one it is; the first is 0.
+    number: usize,
+    /// When it enters.
+    entry: Time,
+    /// When its next note begins.
+    now: Time,
+    /// Whether it once sleeps the whole thread.
+    blocks: bool,
+    /// How often it was resumed.
+    resumes: usize,
+    /// The number of its last turn, counted over all voices.
+    last_turn: usize,
+    /// How many turns others had before that one and after the one before.
+    away: usize,
+    /// By how much its latest note came too late.
+    late: Duration,
+}
+
+impl<'h> Voice<'h> {
+    fn new(hall: &'h Hall<'h>, number: u32, entry: Time) -> Self {
+        Self {
+            hall,
+            number: number as usize,
+            entry,
+            now: entry,
+            blocks: false,
+            resumes: 0,
+            last_turn: 0,
+            away: 0,
+            late: Duration::ZERO,
+        }
+    }
+
+    /// Counts a turn.
+    fn resumed(&mut self) {
+        let turn = self.hall.turns.get() + 1;
+        self.hall.turns.set(turn);
+        self.resumes += 1;
+        self.away = turn - self.last_turn - 1;
+        self.last_turn = turn;
+    }
+
+    /// Begins a note.
+    fn begin(&mut self, turn: Turn) -> io::Result<()> {
+        let first = self.resumes == 0;
+        if first {
+            self.resumed();
+        }
+        let late = segno::now().saturating_duration_since(self.hall.instant(self.now));
+        self.late = self.late.max(late);
+        let Self { now, number: voice, away, .. } = *self;
+        self.hall.hear.borrow_mut()(Cue { now, late, voice, away, first, turn })
+    }
+
+    fn record(&self, sung: Sung) -> Record {
+        Record { entry: self.entry, end: self.now, resumes: self.resumes, late: self.late, sung }
+    }
+}
+
+/// Bytes of stack that the voice which needed most has used, in all rounds of this process.
+pub(crate) fn deepest() -> Option<usize> {
+    let of_voices = stack::usage().into_iter().filter(|usage| usage.frames == STACK);
+    of_voices.map(|usage| usage.deepest).max()
+}
+
+/// What a voice says when it begins a note.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    /// When it wants to be resumed: at the end of this note.
-    pub(crate) due: Time,
     /// The bar it is in.
     pub(crate) bar: Rc<Bar>,
     /// The note of that bar which begins now.
@@ -138,7 +241,7 @@ pub(crate) struct Place {
     pub(crate) notes: usize,
 }
 
-/// What a voice returns at the end.
+/// What a voice has sung at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sung {
     /// Bars, repeats included.
@@ -154,35 +257,20 @@ pub(crate) struct Round {
     pub(crate) voices: u32,
     /// The time between one voice's entry and the next one's.
     pub(crate) distance: Time,
-    /// The seed of an order among voices due at the same instant; without one, voice 1 goes first.
+    /// The seed of an order among voices due at the same instant; without one, they go first come, first
+    /// served.
     pub(crate) unfair: Option<u64>,
+    /// Whether the second voice once sleeps the whole thread.
+    pub(crate) blocking: bool,
 }
 
-/// What the loop keeps of a voice: of its place in the music, nothing.
-#[derive(Debug)]
-struct Voice {
-    /// The call of `sing`.
-    coroutine: Coroutine<Time, Turn, Sung>,
-    /// When it enters.
-    entry: Time,
-    /// How often it was resumed.
-    resumes: usize,
-    /// The number of its last turn, counted over all voices.
-    last_turn: usize,
-}
-
-impl Voice {
-    fn record(&self, end: Time, sung: Sung) -> Record {
-        let stack = self.coroutine.stack_used();
-        Record { entry: self.entry, end, resumes: self.resumes, sung, stack }
-    }
-}
-
-/// A turn as the loop saw it.
+/// A turn as it is heard.
 #[derive(Debug)]
 pub(crate) struct Cue {
-    /// When it was.
+    /// When it was due.
     pub(crate) now: Time,
+    /// How much later it came.
+    pub(crate) late: Duration,
     /// Whose it was; the first voice is 0.
     pub(crate) voice: usize,
     /// How many turns others had since this voice's last.
@@ -194,9 +282,14 @@ pub(crate) struct Cue {
 }
 
 impl Cue {
+    /// The note or rest that begins.
+    pub(crate) fn note(&self) -> &Note {
+        &self.turn.bar.notes[self.turn.index]
+    }
+
     /// What begins to sound, if anything does: the MIDI numbers and how long they sound.
     pub(crate) fn sound(&self) -> Option<(impl Iterator<Item = i32>, Time)> {
-        let note = &self.turn.bar.notes[self.turn.index];
+        let note = self.note();
         note.is_struck().then(|| (note.pitches.iter().map(|pitch| pitch.midi()), note.sounds))
     }
 }
@@ -210,43 +303,10 @@ pub(crate) struct Record {
     pub(crate) end: Time,
     /// How often it was resumed: once per note and rest, and once to end.
     pub(crate) resumes: usize,
+    /// By how much its latest note came too late.
+    pub(crate) late: Duration,
     /// What it sang.
     pub(crate) sung: Sung,
-    /// How many bytes of its stack it used.
-    pub(crate) stack: Option<usize>,
-}
-
-/// What time means.
-#[derive(Debug)]
-pub(crate) enum Clock {
-    /// The next note's time comes at once.
-    Virtual,
-    /// The thread sleeps until a note is due: never while one is.
-    Real { start: Instant, tempo: Tempo },
-}
-
-impl Clock {
-    fn wait_until(&self, due: Time) {
-        if let Clock::Real { start, tempo } = self {
-            let due = Duration::from_secs_f64(tempo.seconds(due));
-            thread::sleep(due.saturating_sub(start.elapsed()));
-        }
-    }
-}
-
-/// Decides between voices that are due at the same instant: by chance, if it has a seed.
-#[derive(Debug)]
-struct Luck(Option<u64>);
-
-impl Luck {
-    fn draw(&mut self) -> u64 {
-        let Some(state) = &mut self.0 else { return 0 };
-        // SplitMix64 (Steele, Lea, Flood 2014): one addition and two multiplications a number.
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
 }
 
 fn main() -> ExitCode {
@@ -284,12 +344,15 @@ fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
 /// Reads the tune, plays it, and writes what was asked for.
 fn perform(options: &Options) -> Result<(), Box<dyn Error>> {
     let (file, text) = options.tune()?;
-    let tune = abc::read(&text).map_err(|mistake| mistake.report(&file, &text))?;
-    let tune = Rc::new(tune);
+    let mut tune = abc::read(&text).map_err(|mistake| mistake.report(&file, &text))?;
+    if let Some(beats) = options.tempo {
+        tune.tempo.per_minute = beats;
+    }
     let round = Round {
         voices: options.voices.or(tune.voices).unwrap_or(options::VOICES),
         distance: tune.meter.bar * options.entry.or(tune.entry).unwrap_or(Time::from(2)),
         unfair: options.unfair,
+        blocking: options.blocking,
     };
 
     let stdout = io::stdout();
@@ -301,11 +364,8 @@ fn perform(options: &Options) -> Result<(), Box<dyn Error>> {
 
     let mut cues = Vec::new();
     let start = Instant::now();
-    let clock = match options.real_time {
-        true => Clock::Real { start, tempo: tune.tempo },
-        false => Clock::Virtual,
-    };
-    let records = play(&tune, round, &clock, |cue| {
+    let clock = if options.real_time { Clock::system() } else { Clock::virtual_time() };
+    let records = play(&tune, round, clock, |cue| {
         if options.real_time {
             listing.cue(&cue)?;
             listing.flush()?;
@@ -319,6 +379,8 @@ fn perform(options: &Options) -> Result<(), Box<dyn Error>> {
         cues.iter().try_for_each(|cue| listing.cue(cue))?;
     }
     listing.table(&records, took, options.real_time)?;
+    // In the order of the score, whoever had its turn first: so the files depend on the music alone.
+    cues.sort_by_key(|cue| (cue.now, cue.voice));
 
     if let Some(path) = &options.svg {
         let picture = timeline::draw(&tune, round, &cues, &records);

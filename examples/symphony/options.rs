@@ -12,12 +12,12 @@ use super::time::Time;
 /// What is said when the command line makes no sense.
 pub(crate) const USAGE: &str = "\
 usage: symphony [TUNE.abc] [--voices N] [--entry BARS] [--svg FILE] [--wav FILE]
-                [--real-time] [--unfair SEED] [--quiet]
+                [--tempo BEATS] [--real-time] [--blocking] [--unfair SEED] [--quiet]
        symphony --help";
 
 /// What `--help` says.
 pub(crate) const HELP: &str = "\
-Plays a tune as a round: every voice is the same function, run as a coroutine of its own.
+Plays a tune as a round: every voice is the same function, run as a task of its own.
 
 usage: symphony [TUNE.abc] [options]
 
@@ -27,7 +27,10 @@ usage: symphony [TUNE.abc] [options]
                   (the file's %%round-entry, or else 2)
   --svg FILE      draw the round as a timeline
   --wav FILE      write its sound
+  --tempo BEATS   how many beats a minute holds, 1 to 10000, instead of what the file says
   --real-time     play at tempo; otherwise time is virtual and the end comes at once
+  --blocking      play at tempo, and let the second voice sleep the whole thread for a bar:
+                  nobody sings, and the watchdog says who is to blame
   --unfair SEED   resume voices that are due at the same instant in an order drawn from SEED
   -q, --quiet     print nothing
   -h, --help      print this
@@ -65,8 +68,12 @@ pub(crate) struct Options {
     pub(crate) svg: Option<PathBuf>,
     /// `--wav`.
     pub(crate) wav: Option<PathBuf>,
-    /// `--real-time`.
+    /// `--tempo`.
+    pub(crate) tempo: Option<u32>,
+    /// `--real-time`, or what asks for it.
     pub(crate) real_time: bool,
+    /// `--blocking`.
+    pub(crate) blocking: bool,
     /// `--unfair`.
     pub(crate) unfair: Option<u64>,
     /// `--quiet`.
@@ -102,7 +109,9 @@ pub(crate) fn read(mut arguments: lexopt::Parser) -> Result<Command, String> {
             Long("entry") => options.entry = Some(entry(arguments.value().map_err(text)?)?),
             Long("svg") => options.svg = Some(arguments.value().map_err(text)?.into()),
             Long("wav") => options.wav = Some(arguments.value().map_err(text)?.into()),
+            Long("tempo") => options.tempo = Some(tempo(arguments.value().map_err(text)?)?),
             Long("real-time") => options.real_time = true,
+            Long("blocking") => (options.blocking, options.real_time) = (true, true),
             Long("unfair") => options.unfair = Some(seed(arguments.value().map_err(text)?)?),
             Short('q') | Long("quiet") => options.quiet = true,
             Short('h') | Long("help") => return Ok(Command::Help),
@@ -137,6 +146,14 @@ fn entry(value: OsString) -> Result<Time, String> {
             Ok(Time::new(i128::from(bars), i128::from(parts)))
         }
         _ => Err(format!("--entry {value}: bars expected, like 2 or 1/2, 999 at most")),
+    }
+}
+
+fn tempo(value: OsString) -> Result<u32, String> {
+    let value = value.string().map_err(|error| error.to_string())?;
+    match value.parse::<u32>() {
+        Ok(beats @ 1..=10_000) => Ok(beats),
+        _ => Err(format!("--tempo {value}: beats per minute expected, from 1 to 10000")),
     }
 }
 

@@ -137,7 +137,8 @@ impl Note {
         self.syllables.get(verse.wrapping_sub(1)).map_or("", String::as_str)
     }
 
-    fn name(&self) -> String {
+    /// What it is called, as a reader of the file would write it.
+    pub(crate) fn name(&self) -> String {
         match self.pitches.as_slice() {
             [] => "z".to_owned(),
             _ if !self.is_struck() => "-".to_owned(),

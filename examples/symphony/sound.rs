@@ -31,7 +31,11 @@ type Tables = [Vec<f32>; 2];
 
 /// The round as pairs of samples between -1 and 1.
 pub(crate) fn render(tempo: Tempo, voices: u32, cues: &[Cue]) -> Result<Vec<[f32; 2]>, String> {
-    let end = cues.iter().map(|cue| cue.turn.due).max().map_or(0.0, |end| tempo.seconds(end));
+    let end = cues
+        .iter()
+        .map(|cue| cue.now + cue.note().length)
+        .max()
+        .map_or(0.0, |end| tempo.seconds(end));
     if end > LONGEST {
         return Err(format!(
             "the sound would last {:.0} minutes, more than {:.0}: use fewer voices or a smaller \

@@ -42,6 +42,8 @@ struct Order {
     reason: CancelReason,
     /// The number that its signal carries; no two have the same.
     number: u64,
+    /// How often it was raised in the task that the boundary is in.
+    raised: Cell<u32>,
 }
 
 /// Something that can be cancelled.
@@ -194,6 +196,16 @@ impl Boundary {
         self.with_order(|order| order.map_or(0, |order| order.number))
     }
 
+    /// Counts one more time that its own cancellation is raised in its task.
+    pub(super) fn raise(&self) -> u32 {
+        self.with_order(|order| {
+            order.map_or(0, |order| {
+                order.raised.set(order.raised.get().saturating_add(1));
+                order.raised.get()
+            })
+        })
+    }
+
     /// Looks at its own cancellation.
     fn with_order<R>(&self, f: impl FnOnce(Option<&Order>) -> R) -> R {
         let order = self.order.take();
@@ -209,7 +221,11 @@ impl Boundary {
         if self.is_cancelled() {
             return;
         }
-        self.order.set(Some(Box::new(Order { reason, number: new_number() })));
+        self.order.set(Some(Box::new(Order {
+            reason,
+            number: new_number(),
+            raised: Cell::new(0),
+        })));
         let mut at = self;
         loop {
             // What is reached already has told those inside it.

@@ -145,7 +145,7 @@ pub(crate) struct Task {
     root: Boundary,
     /// Whether it waits for what another thread can end.
     outside: Cell<bool>,
-    /// How often the last cancellation was raised in it.
+    /// How often the last cancellation of something around it was raised in it.
     raised: Cell<u32>,
     /// The number of that.
     raised_for: Cell<u64>,
@@ -513,10 +513,7 @@ impl Task {
         let patience =
             if cfg!(panic = "abort") { coroutine::LONG_PATIENCE } else { coroutine::PATIENCE };
         let number = target.number();
-        let raised =
-            if self.raised_for.replace(number) == number { self.raised.get() + 1 } else { 1 };
-        self.raised.set(raised);
-        if raised > patience + 1 {
+        if self.count_raise(target, number) > patience + 1 {
             self.give_up(at, patience);
         }
         if cfg!(panic = "abort") {
@@ -526,6 +523,17 @@ impl Task {
         // SAFETY: as in `switch_away`.
         let context = unsafe { &*self.pauser.get() }.context();
         coroutine::throw(context, number);
+    }
+
+    /// Counts how often this cancellation was raised in this task. One of its own boundaries counts for itself;
+    /// of those around the task, which are many tasks', only the last is remembered: it changes only outwards.
+    fn count_raise(&'static self, target: &'static Boundary, number: u64) -> u32 {
+        if target.task().is_some_and(|task| ptr::eq(task, self)) {
+            return target.raise();
+        }
+        let again = self.raised_for.replace(number) == number;
+        self.raised.set(if again { self.raised.get() + 1 } else { 1 });
+        self.raised.get()
     }
 
     /// It swallows its cancellation: leaves it for good. Its loop does the rest.

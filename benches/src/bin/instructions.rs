@@ -4,9 +4,11 @@
 //! starting the program drops out of the difference. Nothing in here may be random, nor depend on
 //! the time: the counts are compared with a file, to the instruction.
 
-use segno::{Coroutine, Generator, Outlet, Pauser, State};
+use segno::{Clock, Coroutine, EventLoop, Generator, Outlet, Pauser, State};
+use std::cell::Cell;
 use std::hint::black_box;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// The most that an operation is done.
 const MOST: usize = 3000;
@@ -23,8 +25,16 @@ fn main() -> ExitCode {
         "create" => create,
         "next" => next,
         "cancel" => cancel,
+        "yield" => yield_now,
+        "spawn" => spawn,
+        "scope" => scope,
+        "wake" => wake,
+        "timeout" => timeout,
         _ => {
-            eprintln!("OPERATION: corosensei-resume, resume, create, next, cancel");
+            eprintln!(
+                "OPERATION: corosensei-resume, resume, create, next, cancel, yield, spawn, scope, wake, \
+                 timeout"
+            );
             return ExitCode::FAILURE;
         }
     };
@@ -108,4 +118,78 @@ fn cancel(times: usize) {
     }
     // Dropping them would unwind them.
     std::mem::forget(kept);
+}
+
+/// Runs a task on a loop whose clock stands still: what a timer costs does not depend on the time.
+fn on_a_loop(main: impl FnOnce()) {
+    let mut event_loop = EventLoop::builder().clock(Clock::virtual_time()).build();
+    event_loop.run(main).expect("it is not stopped");
+}
+
+/// A yield of one of two tasks.
+fn yield_now(times: usize) {
+    let yields = move || (0..times / 2).for_each(|_| segno::yield_now());
+    on_a_loop(|| {
+        let other = segno::spawn(yields);
+        yields();
+        other.join().expect("it does not panic");
+    });
+}
+
+/// Spawning a task, and joining it by a handle that may be sent to other threads.
+fn spawn(times: usize) {
+    on_a_loop(|| {
+        for i in 0..times {
+            black_box(segno::spawn(move || black_box(i)).join().expect("it does not panic"));
+        }
+    });
+}
+
+/// Spawning a task in a scope, and joining it.
+fn scope(times: usize) {
+    on_a_loop(|| {
+        segno::scope(|scope| {
+            for i in 0..times {
+                black_box(scope.spawn(move || black_box(i)).join().expect("it does not panic"));
+            }
+        });
+    });
+}
+
+/// Waking another task and pausing until it has woken this one in turn: two wakes, two pauses.
+fn wake(times: usize) {
+    on_a_loop(|| {
+        let (turns, me) = (Cell::new(0), segno::waker());
+        let place = Cell::new(None);
+        segno::scope(|scope| {
+            scope.spawn(|| {
+                place.set(Some(segno::waker()));
+                for turn in 0..times {
+                    while turns.get() <= 2 * turn {
+                        segno::pause();
+                    }
+                    turns.set(turns.get() + 1);
+                    me.wake_by_ref();
+                }
+            });
+            segno::yield_now();
+            let other = place.take().expect("it had its turn");
+            for turn in 1..=times {
+                turns.set(turns.get() + 1);
+                other.wake_by_ref();
+                while turns.get() < 2 * turn {
+                    segno::pause();
+                }
+            }
+        });
+    });
+}
+
+/// A timeout that does not fire, set and given up around one yield.
+fn timeout(times: usize) {
+    on_a_loop(|| {
+        for _ in 0..times {
+            assert!(black_box(segno::timeout(Duration::from_secs(10), segno::yield_now)).is_ok());
+        }
+    });
 }
