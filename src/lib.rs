@@ -152,6 +152,89 @@
 //! assert_eq!(moves.count(), 1_048_574);
 //! ```
 //!
+//! # Tasks and the event loop
+//!
+//! A task is a coroutine that somebody schedules. [`run`] makes an [`EventLoop`] on this thread and runs a
+//! closure as its first task; [`spawn`] adds more, and a [`JoinHandle`] gives what they return. A task runs
+//! until it waits, by [`sleep`], [`join`](JoinHandle::join), [`yield_now`] or whatever calls them, and then
+//! the next one does. Two tasks never run at the same instant, so what they share needs no lock. Other
+//! threads reach the loop through a [`LoopHandle`].
+//!
+//! ```
+//! use std::cell::RefCell;
+//! use std::rc::Rc;
+//!
+//! let heard = Rc::new(RefCell::new(Vec::new()));
+//! let sing = |who| {
+//!     let heard = heard.clone();
+//!     move || {
+//!         for bar in 1..=2 {
+//!             heard.borrow_mut().push((who, bar));
+//!             segno::yield_now(); // the others' turn
+//!         }
+//!         who
+//!     }
+//! };
+//! segno::run(|| {
+//!     let (first, second) = (segno::spawn(sing("first")), segno::spawn(sing("second")));
+//!     assert_eq!(second.join().unwrap(), "second");
+//!     assert_eq!(first.join().unwrap(), "first");
+//! });
+//! assert_eq!(*heard.borrow(), [("first", 1), ("second", 1), ("first", 2), ("second", 2)]);
+//! ```
+//!
+//! # Scopes
+//!
+//! [`scope`] spawns tasks that borrow. It does not end before they have; if one panics the others are
+//! cancelled, and the panic goes on when all have ended. In a [`try_scope`] children give `Result`s, and the
+//! first `Err` ends it. [`join_all`], [`try_join`] and [`race`] are scopes for closures of one kind.
+//!
+//! ```
+//! let tunes = ["dal segno".to_owned(), "da capo".to_owned()];
+//! let mut letters = [0, 0];
+//! segno::run(|| {
+//!     segno::scope(|s| {
+//!         for (tune, letters) in tunes.iter().zip(&mut letters) {
+//!             s.spawn(|| *letters = tune.len()); // plain references, one of them mutable
+//!         }
+//!     });
+//! });
+//! assert_eq!(letters, [9, 7]);
+//!
+//! let parsed = segno::run(|| segno::try_join(["1", "two", "3"].map(|text| || text.parse::<u8>())));
+//! assert!(parsed.is_err());
+//! ```
+//!
+//! # Cancellation and time
+//!
+//! A task is cancelled by its handle, a part of one by a [`cancel_scope`] or a [`timeout`](timeout()), which
+//! give an `Err` then. It unwinds from where it waits, and again wherever it waits, until that part is left;
+//! it carries a [`CancelReason`]. [`shield`] is for clean-up that has to wait. With a
+//! [virtual clock](Clock::virtual_time) time jumps when everybody waits: tests are exact and take no time,
+//! and when nothing can ever go on, [`EventLoop::run`] returns a [`DeadlockReport`].
+//!
+//! ```
+//! use segno::{Clock, EventLoop};
+//! use std::time::Duration;
+//!
+//! let minute = Duration::from_secs(60);
+//! let mut events = EventLoop::builder().clock(Clock::virtual_time()).build();
+//! let start = events.now();
+//! let end = events.run(|| {
+//!     let tea = segno::timeout(5 * minute, || {
+//!         segno::sleep(3 * minute);
+//!         "tea"
+//!     });
+//!     assert_eq!(tea, Ok("tea"));
+//!     assert!(segno::timeout(5 * minute, || segno::sleep(60 * minute)).is_err());
+//!     segno::now()
+//! });
+//! assert_eq!(end.unwrap() - start, 8 * minute);
+//!
+//! let stuck = events.run(segno::pause).unwrap_err(); // nobody has its waker
+//! assert!(stuck.to_string().contains("waits in `pause`"));
+//! ```
+//!
 //! # What not to do
 //!
 //! - *Do not keep a lock over a pause* without a reason. Whoever runs meanwhile on this thread and
@@ -167,6 +250,8 @@
 //! - *Do not swallow cancellation*: a coroutine that catches it and pauses on, again and again, is
 //!   given up and leaks its stack.
 //! - *Do not use a coroutine where a loop will do.* It costs a page of memory.
+//! - *Do not block the loop*: while a task sleeps the thread or computes for long, no other one runs. Wait by
+//!   what is here, call [`checkpoint`] in long loops, and let a [watchdog](LoopBuilder::watchdog) tell.
 //!
 //! With `panic = "abort"` nothing can unwind: a paused coroutine that is dropped leaks its stack
 //! and all that is on it.
@@ -175,9 +260,11 @@
 //!
 //! - [How it works](docs::how_it_works): stacks, slots, guards, the switch, costs
 //! - [Generators](docs::generators): recursion, callbacks, borrowing, errors
+//! - [From asyncio, Trio, tokio or Go](docs::coming_from): your words, our words
 //! - [Soundness](docs::soundness): why safe code cannot break memory with this, and where that ends
 //!
-//! The repository's `examples/own_loop.rs` builds a scheduler from what is on this page.
+//! The repository's `examples/own_loop.rs` builds a scheduler from what is on this page;
+//! `examples/interleave.rs` is the first look at ours.
 
 // The rooms of the house, foundations first: each imports only from those above it, and `tests/tidy.rs`
 // keeps it so. A file's head says which part of its room it is.
@@ -199,7 +286,7 @@ pub use coroutine::{
 };
 pub use event_loop::{
     DeadlockReport, EventLoop, External, JoinError, JoinHandle, LoopBuilder, LoopClosed,
-    LoopHandle, RunError, StuckTask, TaskBuilder, external, handle, run, spawn, task,
+    LoopHandle, Panic, RunError, StuckTask, TaskBuilder, external, handle, run, spawn, task,
 };
 pub use generator::{Generator, Items, Outlet, ScopedGenerator};
 pub use report::{Report, ReportKind, on_report};

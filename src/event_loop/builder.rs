@@ -89,7 +89,7 @@ impl LoopBuilder {
 
     /// Watches the loop, from a thread made for this: a task that keeps it from everything else for longer
     /// than `limit` is reported, with its name and where it was spawned, at most once in ten seconds
-    /// ([`ReportKind::Blocked`](ReportKind::Blocked)). Off unless asked for.
+    /// ([`ReportKind::Blocked`](crate::ReportKind::Blocked)). Off unless asked for.
     pub fn watchdog(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
         self

@@ -46,6 +46,7 @@ impl EventLoop {
     pub(super) fn round(&self, done: &dyn Fn() -> bool) {
         let home = self.home();
         self.look();
+        self.most.set(self.most.get().max(home.tasks()));
         let mut left = home.ready.len();
         while left > 0 {
             for _ in 0..left.min(LOOK_AFTER) {
@@ -155,16 +156,6 @@ impl EventLoop {
             }
         }
         Idle::Over
-    }
-
-    /// Gives memory back, if a crowd has gone since the last time.
-    fn trim(&self) {
-        let tasks = self.home().tasks();
-        let most = self.most_tasks();
-        if most > 2 * tasks + 64 {
-            crate::stacks::trim();
-            self.forget_most_tasks();
-        }
     }
 
     /// Drives until `done`. Gives the report if it met a deadlock on the way; everything was cancelled

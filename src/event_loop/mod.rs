@@ -34,7 +34,7 @@ pub use handle::{External, LoopClosed, LoopHandle, external, handle};
 pub use join::{JoinError, JoinHandle, Panic};
 pub use spawn::{TaskBuilder, spawn, task};
 
-pub(crate) use join::{drop_quietly, outcome, refused, unjoined};
+pub(crate) use join::{drop_quietly, outcome, refused};
 pub(crate) use spawn::Wishes;
 
 use self::drive::Patience;
@@ -43,8 +43,7 @@ use crate::coroutine::{self, OpenFrame, Payload};
 use crate::model::sync::Arc;
 use crate::report::{self, ReportKind};
 use crate::task::{
-    CancelKind, CancelReason, Home, Inbox, Job, Kind, Making, Message, Refusal, RemoteTask, Task,
-    lend,
+    CancelKind, CancelReason, Home, Inbox, Job, Kind, Making, Message, Refusal, Task, lend,
 };
 
 /// Runs a closure as a task of a new event loop on this thread, and returns what it returns.
@@ -117,13 +116,14 @@ pub struct EventLoop {
     watch: Option<Watchdog>,
     /// The task of the closure that `run` runs now.
     running: Cell<Option<&'static Task>>,
-    /// Where the loop was stopped, since `run` began.
-    stopped: Cell<bool>,
     /// The most tasks since stacks were trimmed last.
     most: Cell<usize>,
     /// It stays on its thread.
     thread: PhantomData<*mut ()>,
 }
+
+/// So many stacks more than there are tasks are worth a system call or two when the loop goes to sleep.
+const CROWD: usize = 64;
 
 /// What `run` runs.
 struct Main<'a, F, T> {
@@ -188,7 +188,6 @@ impl EventLoop {
             name,
             watch,
             running: Cell::new(None),
-            stopped: Cell::new(false),
             most: Cell::new(0),
             thread: PhantomData,
         }
@@ -212,20 +211,18 @@ impl EventLoop {
         self.watch.as_ref()
     }
 
-    /// The most tasks since stacks were trimmed last.
-    fn most_tasks(&self) -> usize {
-        self.most.get()
-    }
-
-    /// Stacks were trimmed.
-    fn forget_most_tasks(&self) {
-        self.most.set(self.home().tasks());
+    /// Gives memory back, if a crowd has gone since the last time.
+    fn trim(&self) {
+        let tasks = self.home().tasks();
+        if self.most.get() > 2 * tasks + CROWD {
+            self.most.set(tasks);
+            crate::stacks::trim();
+        }
     }
 
     /// Cancels the closure of `run`.
     fn stop_running(&self, at: &'static Location<'static>) {
         if let Some(task) = self.running.get() {
-            self.stopped.set(true);
             let reason = CancelReason::new(CancelKind::Stopped, "its event loop was stopped", at);
             task.root().cancel(reason);
         }
@@ -260,7 +257,6 @@ impl EventLoop {
         let (result, deadlock) = (Cell::new(None), Cell::new(None));
         let boundary = home.take_boundary();
         boundary.open(Kind::Scope, home.new_serial(), None, Some(home.root()));
-        this.stopped.set(false);
         let (lent, _) = lend(
             home,
             boundary,

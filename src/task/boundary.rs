@@ -158,11 +158,6 @@ impl Boundary {
         self.serial.get()
     }
 
-    /// What it is.
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind.get()
-    }
-
     /// The boundary around it.
     #[inline(always)]
     pub(crate) fn outer(&self) -> Option<&'static Boundary> {

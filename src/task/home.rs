@@ -350,10 +350,9 @@ impl Home {
             None => self.make_room(),
         };
         self.free.set(task.next());
-        let Making { request, name, spawned_at, id } = making;
-        let id = if id == 0 { self.new_serial() } else { id };
+        let id = if making.id == 0 { self.new_serial() } else { making.id };
         // SAFETY: the caller's promise.
-        unsafe { task.occupy(self, id, job, request, name, spawned_at, parent) };
+        unsafe { task.occupy(self, job, Making { id, ..making }, parent) };
         if let Some(spawner) = self.current.get() {
             task.inherit_locals(spawner);
         }

@@ -80,7 +80,7 @@ impl<'scope> Scope<'scope, '_> {
 ///
 /// It is handed over by value, and copied, so that the type of the errors says nothing about `'scope`: it may
 /// hold references of its own.
-pub struct TryScope<'scope, 'env: 'scope, E> {
+pub struct TryScope<'scope, 'env, E> {
     /// The scope.
     pub(crate) scope: &'scope Scope<'scope, 'env>,
     /// Where the first error goes; it outlives `'scope`.

@@ -151,7 +151,7 @@ pub fn pause() {
 /// A wait was asked for where nobody can wait.
 #[cold]
 #[inline(never)]
-pub(crate) fn cannot_wait(what: &str, task: &Task, at: &'static Location<'static>) -> ! {
+fn cannot_wait(what: &str, task: &Task, at: &'static Location<'static>) -> ! {
     task.with_described(|described| {
         crate::report::abort(format!(
             "`{what}` at {at} in task {described} while a panic or its cancellation unwinds through it: \

@@ -29,7 +29,7 @@ use std::thread;
 
 use super::body::{Body, Job, Refusal};
 use super::boundary::{Boundary, Kind};
-use super::home::Home;
+use super::home::{Home, Making};
 use super::locals::Locals;
 use super::observe::Event;
 use super::reason::{CancelKind, CancelReason};
@@ -209,13 +209,11 @@ impl Task {
     pub(crate) unsafe fn occupy<J: Job>(
         &'static self,
         home: &'static Home,
-        id: u64,
         job: J,
-        request: Request,
-        name: Option<Cow<'static, str>>,
-        spawned_at: &'static Location<'static>,
+        making: Making,
         parent: &'static Boundary,
     ) {
+        let Making { request, name, spawned_at, id } = making;
         self.home.set(Some(home));
         self.id.set(id);
         // SAFETY: the caller's promise; the record is free, so nothing is in there.

@@ -164,11 +164,13 @@ impl<T: Copy> Timers<T> {
     }
 
     /// Number of timers that are set.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Whether none is set.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

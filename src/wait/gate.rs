@@ -88,9 +88,17 @@ impl<T> Giver<T> {
         // SAFETY: before READY the value is the giver's.
         gate.value.with_mut(|cell| unsafe { *cell = Some(value) });
         // Release: the value. Acquire, with the leave that took WAITING back: the sleeper.
-        match gate.state.compare_exchange(EMPTY, READY, Ordering::Release, Ordering::Acquire) {
-            Ok(_) => None,
-            Err(state) => self.give_slowly(state),
+        // Relaxed: only a guess, so that no exchange is made in vain.
+        match gate.state.load(Ordering::Relaxed) {
+            EMPTY => {
+                let exchanged =
+                    gate.state.compare_exchange(EMPTY, READY, Ordering::Release, Ordering::Acquire);
+                match exchanged {
+                    Ok(_) => None,
+                    Err(state) => self.give_slowly(state),
+                }
+            }
+            state => self.give_slowly(state),
         }
     }
 
@@ -106,6 +114,8 @@ impl<T> Giver<T> {
                 WAITING => GIVING,
                 _ => {
                     debug_assert_eq!(state, LEFT);
+                    // Acquire, with the taker that left: it does nothing here any more.
+                    gate.state.load(Ordering::Acquire);
                     // SAFETY: the taker is gone: the gate is this side's alone.
                     return unsafe { Box::from_raw(self.gate.as_ptr()) }.value.into_inner();
                 }

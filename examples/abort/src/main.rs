@@ -2,6 +2,8 @@
 //!
 //! Checks one by one what the documentation promises for such builds, and says how many that were.
 //! With a name it does what has to abort the process; the checks run themselves again for that.
+//! The first half is about coroutines and generators, the second about tasks: a cancellation arrives
+//! there as early returns.
 //!
 //! ```text
 //! cargo run --manifest-path examples/abort/Cargo.toml
@@ -11,9 +13,17 @@
 use std::cell::{Cell, RefCell};
 use std::process::{Command, ExitCode};
 use std::rc::Rc;
+use std::sync::Mutex;
+use std::time::Duration;
 
 use segno::stack::{self, Stats};
-use segno::{Builder, Coroutine, Generator, Outlet, Pauser, State, Status};
+use segno::{
+    Builder, CancelKind, Clock, Coroutine, EventLoop, Generator, JoinError, Outlet, Pauser, Report,
+    ReportKind, RunError, State, Status,
+};
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// Counts its drops.
 #[derive(Clone, Default)]
@@ -57,6 +67,34 @@ fn holding(drops: &Drops) -> Coroutine<(), (), ()> {
         let _local = captured.watch();
         co.pause(());
     })
+}
+
+/// An event loop on which time stands still until everybody waits.
+fn virtual_loop() -> EventLoop {
+    EventLoop::builder().clock(Clock::virtual_time()).build()
+}
+
+/// Runs a closure in a task by a virtual clock, and shuts the loop down.
+fn tasks<T>(f: impl FnOnce() -> T) -> T {
+    let mut events = virtual_loop();
+    let value = events.run(f).expect("no deadlock");
+    events.shutdown();
+    value
+}
+
+/// Why a task has no result.
+fn why<T: std::fmt::Debug>(result: Result<T, JoinError>) -> CancelKind {
+    result.expect_err("it was cancelled").reason().expect("it was cancelled").kind()
+}
+
+/// What was reported so far.
+static REPORTS: Mutex<Vec<Report>> = Mutex::new(Vec::new());
+
+/// Takes the reports of tasks that were given up.
+fn given_up() -> Vec<String> {
+    let reports = std::mem::take(&mut *REPORTS.lock().expect("nobody panics"));
+    let retired = reports.iter().filter(|report| report.kind() == ReportKind::Retired);
+    retired.map(|report| report.message().to_owned()).collect()
 }
 
 /// The checks, in the order of the documentation: each says what it promises.
@@ -214,13 +252,314 @@ const CHECKS: &[(&str, fn())] = &[
         let (live, _, leaked) = change(before);
         assert_eq!((live, leaked), (0, 0));
     }),
+    (
+        "a cancelled task's `sleep`, `yield_now` and `tick` return at once, and others get their turn",
+        || {
+            tasks(|| {
+                let (start, turns) = (segno::now(), Rc::new(Cell::new(0)));
+                let theirs = turns.clone();
+                let cancelled = segno::spawn(move || {
+                    segno::sleep(LONG);
+                    assert!(segno::is_cancelled());
+                    let before = theirs.get();
+                    segno::sleep(Duration::MAX);
+                    segno::yield_now();
+                    let mut beat = segno::interval(LONG);
+                    beat.tick();
+                    beat.tick();
+                    theirs.get() - before
+                });
+                let counted = turns.clone();
+                let other = segno::spawn(move || {
+                    for _ in 0..10 {
+                        segno::yield_now();
+                        counted.set(counted.get() + 1);
+                    }
+                });
+                segno::yield_now();
+                cancelled.cancel("enough");
+                assert!(cancelled.join().expect("it returned by itself") >= 4);
+                assert_eq!(segno::now(), start);
+                other.join().expect("it was not cancelled");
+            });
+        },
+    ),
+    ("a cancelled task's `join` gives `Cancelled` at once, or the result if it is there", || {
+        tasks(|| {
+            let (ready, never) = (segno::spawn(|| 7), segno::spawn(|| segno::sleep(LONG)));
+            segno::yield_now();
+            let waiting =
+                segno::spawn(move || (why(never.join()), ready.join().expect("it is there")));
+            segno::yield_now();
+            waiting.cancel("enough");
+            assert_eq!(waiting.join().expect("it returned"), (CancelKind::Requested, 7));
+        });
+    }),
+    ("a cancelled task's `pause` waits as usual", || {
+        tasks(|| {
+            let rung = Rc::new(Cell::new(false));
+            let (waker, theirs) = (Rc::new(Cell::new(None)), rung.clone());
+            let place = waker.clone();
+            let waiting = segno::spawn(move || {
+                place.set(Some(segno::waker()));
+                while !theirs.get() {
+                    segno::pause();
+                }
+                segno::is_cancelled()
+            });
+            segno::yield_now();
+            waiting.cancel("enough");
+            for _ in 0..10 {
+                segno::yield_now();
+            }
+            assert!(!waiting.is_finished());
+            rung.set(true);
+            waker.take().expect("it has run").wake();
+            assert!(waiting.join().expect("it was woken"));
+        });
+    }),
+    ("a task that was cancelled before it ran drops what it captured, and does not run", || {
+        let drops = Drops::default();
+        let held = drops.watch();
+        tasks(|| {
+            let task = segno::spawn(move || -> () { unreachable!("{}", held.count()) });
+            task.cancel("before it began");
+            assert_eq!(why(task.join()), CancelKind::Requested);
+        });
+        assert_eq!(drops.count(), 1);
+    }),
+    ("`timeout` and `cancel_scope` wait for what they are around, and give its value", || {
+        tasks(|| {
+            let start = segno::now();
+            let late = segno::timeout(Duration::from_secs(1), || {
+                segno::sleep(LONG);
+                (segno::now() - start, segno::is_cancelled())
+            });
+            assert_eq!(late, Ok((Duration::from_secs(1), true)));
+            let part = segno::cancel_scope(|part| {
+                part.cancel("enough");
+                segno::sleep(LONG);
+                7
+            });
+            assert_eq!(part, Ok(7));
+            // Outside it, everything is as before.
+            assert!(!segno::is_cancelled());
+            segno::sleep(Duration::from_secs(1));
+            assert_eq!(segno::now() - start, Duration::from_secs(2));
+        });
+    }),
+    ("a shield keeps a cancellation from what waits in it", || {
+        tasks(|| {
+            let start = segno::now();
+            let part = segno::cancel_scope(|part| {
+                part.cancel("over");
+                segno::shield(|| segno::sleep(Duration::from_secs(1)));
+                segno::sleep(LONG);
+            });
+            assert_eq!((part, segno::now() - start), (Ok(()), Duration::from_secs(1)));
+        });
+    }),
+    ("a cancelled scope's children return early, and the scope waits for them", || {
+        tasks(|| {
+            let (start, ended) = (segno::now(), Cell::new(0));
+            let done = segno::timeout(Duration::from_secs(1), || {
+                segno::scope(|s| {
+                    for _ in 0..3 {
+                        s.spawn(|| {
+                            segno::sleep(LONG);
+                            segno::yield_now();
+                            ended.set(ended.get() + 1);
+                        });
+                    }
+                });
+                ended.get()
+            });
+            assert_eq!((done, segno::now() - start), (Ok(3), Duration::from_secs(1)));
+        });
+    }),
+    ("the first error of a `try_scope` lets its other children return early", || {
+        tasks(|| {
+            let (start, ended) = (segno::now(), Cell::new(0));
+            let failed = segno::try_scope(|s| {
+                s.spawn(|| {
+                    segno::sleep(LONG);
+                    ended.set(ended.get() + 1);
+                    Ok(())
+                });
+                s.spawn(|| {
+                    segno::sleep(Duration::from_secs(1));
+                    Err::<(), _>("out of tune")
+                });
+                Ok(())
+            });
+            assert_eq!((failed, ended.get()), (Err("out of tune"), 1));
+            assert_eq!(segno::now() - start, Duration::from_secs(1));
+        });
+    }),
+    ("the losers of a race return early, and their results are dropped", || {
+        let drops = Drops::default();
+        tasks(|| {
+            let start = segno::now();
+            let winner = segno::race([3, 1, 2].map(|seconds| {
+                let prize = (seconds, drops.watch());
+                move || {
+                    segno::sleep(Duration::from_secs(seconds));
+                    prize
+                }
+            }));
+            assert_eq!((winner.0, drops.count()), (1, 2));
+            assert_eq!(segno::now() - start, Duration::from_secs(1));
+        });
+    }),
+    ("`shutdown` ends tasks that are paused by early returns", || {
+        let drops = Drops::default();
+        let mut events = virtual_loop();
+        for _ in 0..100 {
+            let held = drops.watch();
+            drop(events.spawn(move || {
+                let _held = held;
+                segno::sleep(LONG);
+                segno::yield_now();
+            }));
+        }
+        events.run_until_idle();
+        let before = stack::stats();
+        events.shutdown();
+        assert_eq!((drops.count(), change(before)), (100, (-100, 100, 0)));
+        assert_eq!(given_up(), [""; 0]);
+    }),
+    ("dropping a loop does the same", || {
+        let drops = Drops::default();
+        let mut events = virtual_loop();
+        let held = drops.watch();
+        drop(events.spawn(move || {
+            let _held = held;
+            segno::sleep(LONG);
+        }));
+        events.run_until_idle();
+        drop(events);
+        assert_eq!(drops.count(), 1);
+        assert_eq!(given_up(), [""; 0]);
+    }),
+    ("a deadlock is told when those in it have returned early", || {
+        let mut events = virtual_loop();
+        let other = events.spawn(|| segno::sleep(Duration::MAX));
+        let ended = events.run(|| why(other.join()));
+        match ended {
+            Err(RunError::Deadlock(report)) => assert_eq!(report.tasks().len(), 2),
+            other => panic!("no deadlock: {other:?}"),
+        }
+        assert_eq!(events.tasks(), 0);
+    }),
+    ("a task that goes on for ever although it is cancelled is given up, with a report", || {
+        let drops = Drops::default();
+        let mut events = virtual_loop();
+        let (held, pauses) = (drops.watch(), Rc::new(Cell::new(0_u32)));
+        let counted = pauses.clone();
+        let endless = events.task("endless").spawn(move || {
+            let _held = &held;
+            loop {
+                segno::yield_now();
+                counted.set(counted.get() + 1);
+            }
+        });
+        events.turn();
+        let (before, paused) = (stack::stats(), pauses.get());
+        let other = events.spawn(|| segno::sleep(LONG));
+        events.shutdown();
+        assert_eq!(why(endless.join()), CancelKind::Retired);
+        other.join().expect("it returned");
+        assert_eq!((drops.count(), change(before).2), (0, 1));
+        assert!((1 << 19..=1 << 20).contains(&(pauses.get() - paused)), "{}", pauses.get());
+        let reports = given_up();
+        assert!(reports.len() == 1 && reports[0].contains("task `endless`"), "{reports:?}");
+        assert!(reports[0].contains("main.rs"), "{reports:?}");
+    }),
+    ("so is one that does it inside a time limit", || {
+        let mut events = virtual_loop();
+        let endless = events.task("limited").spawn(|| {
+            loop {
+                let _ = segno::timeout(LONG, segno::yield_now);
+            }
+        });
+        events.turn();
+        events.shutdown();
+        assert_eq!(why::<()>(endless.join()), CancelKind::Retired);
+        assert_eq!(given_up().len(), 1);
+    }),
+    ("one that waits in `pause` for nobody is given up when its loop is shut down", || {
+        let mut events = virtual_loop();
+        let waiting = events.task("waiting").spawn(segno::pause);
+        let before = stack::stats();
+        events.run_until_idle();
+        events.shutdown();
+        assert_eq!((why(waiting.join()), change(before).2), (CancelKind::Retired, 1));
+        let reports = given_up();
+        assert!(reports.len() == 1 && reports[0].contains("task `waiting`"), "{reports:?}");
+    }),
+    ("given up with it is all that it borrows from and that borrows from it", || {
+        let drops = Drops::default();
+        let mut events = virtual_loop();
+        let held = drops.watch();
+        let parent = events.task("parent").spawn(move || {
+            let local = held;
+            segno::scope(|s| {
+                s.spawn(|| {
+                    let _theirs = &local;
+                    segno::pause();
+                });
+                s.spawn(|| {
+                    segno::sleep(LONG);
+                    drop(local.watch());
+                });
+            });
+        });
+        let before = stack::stats();
+        events.run_until_idle();
+        events.shutdown();
+        // The one that slept has returned; the parent and the one that waits stay for ever.
+        assert_eq!((why(parent.join()), drops.count()), (CancelKind::Retired, 1));
+        assert_eq!(change(before).2, 2);
+        assert_eq!(given_up().len(), 1);
+    }),
+    ("a long computation may look whether it is cancelled as often as it likes", || {
+        let looked = tasks(|| {
+            let task = segno::spawn(|| {
+                segno::yield_now();
+                (0..3 << 20)
+                    .filter(|_| {
+                        segno::checkpoint();
+                        segno::is_cancelled()
+                    })
+                    .count()
+            });
+            segno::yield_now();
+            task.cancel("enough");
+            task.join()
+        });
+        assert_eq!(looked.expect("it returned"), 3 << 20);
+        assert_eq!(given_up(), [""; 0]);
+    }),
     ("leaving a paused scoped coroutine aborts and names it", || {
         assert_aborts("scoped-coroutine", &["coroutine `left behind`", "main.rs", "still paused"]);
     }),
     ("a scoped generator that goes on for ever aborts and is named", || {
         assert_aborts("endless-generator", &["coroutine `endless`", "main.rs"]);
     }),
+    ("the closure of `run` that is cancelled and goes on for ever aborts and is named", || {
+        assert_aborts("endless-run", &["task `run`", "main.rs", "borrows from a frame outside"]);
+    }),
 ];
+
+/// Stops a loop whose closure, which may borrow from here, does not care.
+fn leave_endless_run() {
+    let _ = virtual_loop().run(|| {
+        segno::handle().stop();
+        loop {
+            segno::yield_now();
+        }
+    });
+}
 
 /// Leaves a scoped coroutine that is still paused.
 fn leave_scoped_coroutine() {
@@ -268,6 +607,9 @@ fn main() -> ExitCode {
     }
     match std::env::args().nth(1).as_deref() {
         None => {
+            segno::on_report(|report| {
+                REPORTS.lock().expect("nobody panics").push(report.clone());
+            });
             for (promise, check) in CHECKS {
                 println!("{promise}");
                 check();
@@ -283,8 +625,14 @@ fn main() -> ExitCode {
             leave_endless_generator();
             ExitCode::SUCCESS
         }
+        Some("endless-run") => {
+            leave_endless_run();
+            ExitCode::SUCCESS
+        }
         Some(other) => {
-            eprintln!("`{other}` is neither `scoped-coroutine` nor `endless-generator`");
+            eprintln!(
+                "`{other}` is none of `scoped-coroutine`, `endless-generator`, `endless-run`"
+            );
             ExitCode::FAILURE
         }
     }
