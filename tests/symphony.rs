@@ -923,3 +923,17 @@ fn files_that_cannot_be_played_end_in_code_1() {
     assert_eq!(runs(format!("{good} --wav {}", nowhere.display())), ExitCode::FAILURE);
     std::fs::remove_dir_all(&directory).expect("it was there");
 }
+
+#[test]
+fn files_depend_on_the_music_and_not_on_who_had_its_turn_first() {
+    let directory = std::env::temp_dir().join(format!("symphony-{}-orders", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a writable temporary directory");
+    let written = ["", "--unfair 7", "--unfair 8"].map(|order| {
+        let svg = directory.join("round.svg");
+        let line = format!("{order} --quiet --entry 1 --svg {}", svg.display());
+        assert_eq!(run(arguments(&line)), ExitCode::SUCCESS);
+        std::fs::read(svg).expect("the timeline")
+    });
+    std::fs::remove_dir_all(&directory).expect("it was there");
+    assert!(written[0] == written[1] && written[1] == written[2]);
+}

@@ -1,0 +1,207 @@
+//! The library's inbox and waker, and what stands in for the rest of their room: on each thread of a
+//! model at most one loop, with one task.
+
+#[path = "../../src/task/inbox.rs"]
+mod inbox;
+#[path = "../../src/task/reason.rs"]
+mod reason;
+#[path = "../../src/task/waker.rs"]
+mod waker;
+
+pub(crate) use home::Home;
+pub(crate) use inbox::{Counted, Inbox, Message};
+pub(crate) use reason::{CancelKind, CancelReason};
+pub(crate) use record::{Denied, Ending, TASK, Task, Wait};
+pub(crate) use remote::RemoteTask;
+pub(crate) use waker::{Waker, wake};
+
+/// A waker of the task on this thread.
+pub(crate) fn waker() -> Waker {
+    Waker::of_current()
+}
+
+pub(crate) mod home {
+    //! A loop.
+
+    use std::cell::{Cell, RefCell};
+
+    use super::inbox::{Inbox, Message};
+    use super::record::{TASK, Task};
+    use crate::model::sync::Arc;
+
+    loom::thread_local! {
+        /// The inbox of this thread's loop.
+        static INBOX: RefCell<Option<Arc<Inbox>>> = RefCell::new(None);
+        /// Whether its task was woken.
+        static WOKEN: Cell<bool> = Cell::new(false);
+        /// Whether its task was cancelled.
+        static CANCELLED: Cell<bool> = Cell::new(false);
+    }
+
+    /// The loop of the thread that asks.
+    pub(crate) struct Home;
+
+    impl Home {
+        /// Gives this thread a loop, until the guard is dropped.
+        pub(crate) fn open(inbox: &Arc<Inbox>) -> Open {
+            INBOX.with(|own| own.replace(Some(inbox.clone())));
+            Open
+        }
+
+        /// No model wakes a task from its own thread: that is no matter of threads.
+        pub(crate) fn here() -> Option<&'static Self> {
+            None
+        }
+
+        pub(crate) fn current_task(_: &str) -> &'static Task {
+            &TASK
+        }
+
+        pub(crate) fn id(&self) -> u64 {
+            1
+        }
+
+        pub(crate) fn inbox(&self) -> Arc<Inbox> {
+            INBOX.with(|own| own.borrow().clone().unwrap())
+        }
+
+        pub(crate) fn inbox_address(&self) -> *const Inbox {
+            Arc::as_ptr(&self.inbox())
+        }
+
+        /// Does what a message asks for.
+        pub(crate) fn obey(&self, message: Message) {
+            match message {
+                Message::Wake(task) => task.here(self).unwrap().wake(),
+                Message::Call(call) => call.answer(self),
+                Message::Cancel(..) => CANCELLED.with(|own| own.set(true)),
+                Message::Look => {}
+                _ => unreachable!(),
+            }
+        }
+
+        pub(crate) fn wake(&self) {
+            WOKEN.with(|own| own.set(true));
+        }
+
+        /// Whether the task was woken since this was asked last.
+        pub(crate) fn is_woken(&self) -> bool {
+            WOKEN.with(|own| own.replace(false))
+        }
+
+        pub(crate) fn is_cancelled(&self) -> bool {
+            CANCELLED.with(Cell::get)
+        }
+    }
+
+    /// A loop that has not ended. Its inbox is freed with it, unless somebody else has a share.
+    pub(crate) struct Open;
+
+    impl Drop for Open {
+        fn drop(&mut self) {
+            drop(INBOX.with(|own| own.take()));
+        }
+    }
+}
+
+pub(crate) mod record {
+    //! A task.
+
+    use super::home::Home;
+    use super::reason::CancelReason;
+
+    /// The task of the thread that asks.
+    pub(crate) struct Task;
+
+    pub(crate) static TASK: Task = Task;
+
+    impl Task {
+        pub(crate) fn home(&self) -> &'static Home {
+            &Home
+        }
+
+        pub(crate) fn wake(&self) {
+            self.home().wake();
+        }
+    }
+
+    #[derive(Debug)]
+    pub struct TaskId(pub(crate) u64);
+
+    pub(crate) struct Wait;
+
+    #[derive(Debug, PartialEq)]
+    pub(crate) enum Denied {
+        Cancelled,
+    }
+
+    #[derive(Clone, Copy)]
+    pub(crate) struct Ending {
+        pub(crate) giver: *const (),
+        pub(crate) give: unsafe fn(*const (), CancelReason),
+    }
+
+    impl Ending {
+        pub(crate) unsafe fn new(
+            giver: *const (),
+            give: unsafe fn(*const (), CancelReason),
+        ) -> Self {
+            Self { giver, give }
+        }
+    }
+}
+
+pub(crate) mod remote {
+    //! A task as other threads know it.
+
+    use super::home::Home;
+    use super::record::{TASK, Task};
+
+    #[derive(Clone, Copy)]
+    pub(crate) struct RemoteTask;
+
+    impl RemoteTask {
+        pub(crate) fn new(_: &'static Task) -> Self {
+            Self
+        }
+
+        pub(crate) fn id(self) -> u64 {
+            1
+        }
+
+        pub(crate) fn home(self) -> u64 {
+            1
+        }
+
+        pub(crate) fn here(self, _: &Home) -> Option<&'static Task> {
+            Some(&TASK)
+        }
+    }
+
+    pub(crate) struct RemoteBoundary;
+}
+
+/// Waits in the one task of this thread's loop. As in the library, the task goes on only when it is woken
+/// or cancelled; other messages leave it where it is. What it waits for counts before a cancellation.
+pub(crate) fn wait_until(
+    task: &'static Task,
+    _: Wait,
+    done: impl Fn() -> bool,
+) -> Result<(), Denied> {
+    let home = task.home();
+    let inbox = home.inbox();
+    loop {
+        if done() {
+            return Ok(());
+        }
+        if home.is_cancelled() {
+            return Err(Denied::Cancelled);
+        }
+        while !home.is_woken() && !home.is_cancelled() {
+            if !inbox.has_mail() {
+                inbox.sleep(None);
+            }
+            inbox.read(|message| home.obey(message));
+        }
+    }
+}
