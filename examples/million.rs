@@ -14,7 +14,6 @@ use std::cell::Cell;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::time::Instant;
 
 use segno::{Builder, Coroutine, EventLoop, Pauser, SpawnError, State, stack};
@@ -182,57 +181,49 @@ fn give_back(before: Process, count: usize) {
     }
 }
 
-/// Spawns them, lets them pause, wakes them once, ends them: one event loop, and a task for each.
+/// Spawns them, lets them pause, wakes them once, ends them: one event loop, a task for each, and all of them
+/// borrow from the frame that waits for them.
 fn run_tasks(options: &Options) -> Result<(), String> {
     let Options { count, size, .. } = *options;
-    let mut all = Vec::new();
-    all.try_reserve_exact(count).map_err(|error| error.to_string())?;
     let before = Process::now();
     let mut events =
         EventLoop::builder().stack_size(size).try_build().map_err(|e| e.to_string())?;
-    let (resumed, ended) = (Rc::new(Cell::new(0_usize)), Rc::new(Cell::new(0_usize)));
-
-    let start = Instant::now();
-    for own in 0..count {
-        let (resumed, ended) = (Rc::clone(&resumed), Rc::clone(&ended));
-        all.push(events.spawn(move || {
+    let (started, resumed, ended) = (Cell::new(0_usize), Cell::new(0_usize), Cell::new(0_usize));
+    let told = events.run(|| {
+        let start = Instant::now();
+        let told = segno::scope(|s| {
+            for _ in 0..count {
+                s.spawn(|| {
+                    for counter in [&started, &resumed] {
+                        counter.set(counter.get() + 1);
+                        segno::yield_now();
+                    }
+                    ended.set(ended.get() + 1);
+                });
+            }
+            line("tasks, each spawned", count);
+            line_time("to spawn them", start, count);
+            let start = Instant::now();
             segno::yield_now();
-            resumed.set(resumed.get() + 1);
+            line_time("to run them to a pause", start, count);
+            if (started.get(), resumed.get(), s.children()) != (count, 0, count) {
+                return Err(format!("{} tasks pause at once, of {count}", started.get()));
+            }
+            memory(before, count);
+            let start = Instant::now();
             segno::yield_now();
-            ended.set(ended.get() + 1);
-            own
-        }));
-    }
-    line("tasks, each spawned", count);
-    line_time("to spawn them", start, count);
-    let start = Instant::now();
-    events.turn();
-    line_time("to run them to a pause", start, count);
-    if events.tasks() != count || resumed.get() != 0 {
-        return Err(format!("{} tasks pause at once, of {count}", events.tasks()));
-    }
-    memory(before, count);
-
-    let start = Instant::now();
-    events.turn();
-    line_time("to resume each once more", start, count);
-    if resumed.get() != count {
-        return Err(format!("{} were resumed", resumed.get()));
-    }
-    let start = Instant::now();
-    events.turn();
-    line_time("to end them", start, count);
+            line_time("to resume each once more", start, count);
+            if (resumed.get(), s.children()) != (count, count) {
+                return Err(format!("{} were resumed", resumed.get()));
+            }
+            Ok(Instant::now())
+        });
+        told.map(|start| line_time("to end them", start, count))
+    });
+    told.map_err(|error| error.to_string())??;
     if ended.get() != count || events.tasks() != 0 {
         return Err(format!("{} have ended, and {} are left", ended.get(), events.tasks()));
     }
-    let start = Instant::now();
-    for (own, task) in all.into_iter().enumerate() {
-        match task.join() {
-            Ok(value) if value == own => {}
-            other => return Err(format!("task {own} gave {other:?}")),
-        }
-    }
-    line_time("to join them", start, count);
     drop(events);
     give_back(before, count);
     Ok(())
