@@ -90,7 +90,7 @@ fn sleep_in(task: &'static Task, deadline: u64, at: &'static Location<'static>) 
     if deadline <= now || task.is_disturbed() {
         // Cancelled, where nothing unwinds: the others get their turn all the same.
         task.give_way();
-        let _ = task.check(at);
+        task.check_again(at);
         return;
     }
     let alarm = Alarm::Wake(task, task.id());

@@ -388,6 +388,81 @@ fn one_that_was_given_up_does_not_keep_a_deadlock_from_being_seen() {
     });
 }
 
+// Stacks.
+
+#[test]
+fn no_stack_is_lost_whatever_ends_a_loop() {
+    survives("no_stack_is_lost_whatever_ends_a_loop", || {
+        let crowd = |events: &EventLoop| {
+            for i in 0..1000 {
+                drop(events.spawn(move || match i % 5 {
+                    0 => segno::pause(),
+                    1 => segno::sleep(Duration::MAX),
+                    2 => segno::scope(|s| {
+                        s.spawn(|| segno::sleep(SECOND));
+                        s.spawn(|| segno::pause());
+                    }),
+                    3 => drop(segno::timeout(Duration::MAX, || segno::pause())),
+                    _ => segno::shield(|| segno::sleep(SECOND)),
+                }));
+            }
+        };
+        let ends: [fn(EventLoop); 6] = [
+            drop,
+            EventLoop::shutdown,
+            |mut events| {
+                events.run_until_idle();
+                drop(events);
+            },
+            |mut events| events.run(|| segno::sleep(SECOND)).unwrap(),
+            |mut events| assert!(events.run(|| segno::pause()).is_err()),
+            |mut events| {
+                let thrown = catch_unwind(AssertUnwindSafe(|| events.run(|| panic!("on purpose"))));
+                assert!(thrown.is_err());
+            },
+        ];
+        for end in ends {
+            let events = virtually();
+            crowd(&events);
+            end(events);
+            assert_eq!((stack::stats().live, stack::stats().leaked), (0, 0));
+        }
+        segno::run(|| drop(segno::spawn(|| segno::pause())));
+        assert_eq!((stack::stats().live, stack::stats().leaked), (0, 0));
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_task_without_a_stack_ends_with_that_and_drops_its_captures() {
+    let output = survives("a_task_without_a_stack_ends_with_that_and_drops_its_captures", || {
+        let tally = Tally::default();
+        let mut events = virtually();
+        events
+            .run(|| {
+                let limit = libc::rlimit { rlim_cur: 1 << 30, rlim_max: 1 << 30 };
+                // SAFETY: it reads what it is given.
+                assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+                let witness = tally.witness("captured");
+                let large = segno::task("large").stack_size(3 << 30);
+                let joined = large.spawn(move || drop(witness)).join();
+                assert!(matches!(joined, Err(JoinError::NoStack(_))), "{joined:?}");
+                assert_eq!(tally.alive(), 0);
+                let told = joined.unwrap_err().to_string();
+                assert!(told.contains("never ran"), "{told}");
+                segno::scope(|s| {
+                    let large = s.task("large child").stack_size(3 << 30);
+                    assert!(matches!(large.spawn(|| ()).join(), Err(JoinError::NoStack(_))));
+                });
+                drop(segno::task("nobody joins").stack_size(3 << 30).spawn(|| ()));
+                segno::sleep(SECOND);
+                assert_eq!(segno::spawn(|| 7).join().unwrap(), 7);
+            })
+            .unwrap();
+    });
+    assert!(text(&output).contains("`nobody joins`"), "{}", text(&output));
+}
+
 // Where a task is not.
 
 #[test]

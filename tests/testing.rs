@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use segno::testing::{EveryPause, Transcript, Way, cancel_at_every_pause, seeds};
 use segno::{Clock, Coroutine, EventLoop, Pauser, ReportKind};
-use support::{Tally, alone, assert_exited, child, panic_of, panic_text, reports, text_of};
+use support::{Tally, assert_exited, child, panic_of, panic_text, reports, text_of};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -426,13 +426,17 @@ fn a_coroutine_that_is_forgotten_is_found_where_stacks_are_counted() {
         forgotten.resume(());
         drop(mem::ManuallyDrop::into_inner(forgotten));
     };
-    let text = alone(|| panic_text(|| EveryPause::new().count_stacks().run(scenario)));
-    assert!(text.contains("stacks in use: ") && text.contains("at pause 1 of 1"), "{text}");
+    let output = child("a_coroutine_that_is_forgotten_is_found_where_stacks_are_counted", || {
+        let text = panic_text(|| EveryPause::new().count_stacks().run(scenario));
+        assert!(text.contains("stacks in use: ") && text.contains("at pause 1 of 1"), "{text}");
+    });
+    assert_exited(&output, 0);
 }
 
 #[test]
 fn stacks_of_what_passes_come_back() {
-    alone(|| {
+    // In a process of its own, as above: other tests use stacks meanwhile.
+    let output = child("stacks_of_what_passes_come_back", || {
         EveryPause::new().count_stacks().run(|| {
             let mut co = Coroutine::new(|_: &Pauser<(), ()>, ()| segno::sleep(SECOND));
             co.resume(());
@@ -440,4 +444,5 @@ fn stacks_of_what_passes_come_back() {
             segno::yield_now();
         });
     });
+    assert_exited(&output, 0);
 }

@@ -159,19 +159,33 @@ pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>, patien
     };
     let story = format!("{stubborn} was {told} and paused again {patience} times (last at {at})");
     let mut top = ptr::from_ref(stubborn);
+    let outside = || -> ! {
+        report::abort(format!(
+            "{story}; it borrows from a frame outside every coroutine, which cannot be left: {remedy}"
+        ))
+    };
     loop {
         // SAFETY: lenders outlive what borrows from them.
         match unsafe { &*top }.lender {
-            Lender::Nobody => break,
-            Lender::Coroutine(lender) => top = lender,
-            Lender::Thread => report::abort(format!(
-                "{story}; it borrows from a frame outside every coroutine, which cannot be left: \
-                 {remedy}"
-            )),
+            Lender::Nobody => {}
+            Lender::Coroutine(lender) => {
+                top = lender;
+                continue;
+            }
+            Lender::Thread => outside(),
         }
-    }
-    if !chain().any(|here| ptr::eq(here, top)) {
-        report::abort(format!("{story}; it does not run under the coroutine that it borrows from"));
+        if !chain().any(|here| ptr::eq(here, top)) {
+            report::abort(format!(
+                "{story}; it does not run under the coroutine that it borrows from"
+            ));
+        }
+        // An open frame has to be left by what opened it, or stay with what goes on around it: its
+        // coroutine is not given up without the one that runs it.
+        match open_to(top) {
+            Open::Nothing => break,
+            Open::Under(around) => top = around,
+            Open::Outermost => outside(),
+        }
     }
     // SAFETY: `top` runs, so its stack is there.
     let top = unsafe { &*top };
@@ -181,6 +195,34 @@ pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>, patien
         format!("{story}: given up, its stack stays as it is{with}; {remedy}"),
     );
     abandon(top)
+}
+
+/// What is open on the stacks from here out to some coroutine's.
+enum Open {
+    /// No frame.
+    Nothing,
+    /// A frame on a stack, and this is the coroutine that runs the outermost such.
+    Under(*const Context),
+    /// A frame on a stack that no coroutine runs.
+    Outermost,
+}
+
+/// Looks for open frames from here out to `top`.
+fn open_to(top: *const Context) -> Open {
+    let mut found = Open::Nothing;
+    let mut all = chain().peekable();
+    while let Some(here) = all.next() {
+        if here.has_open_frames() {
+            found = match all.peek() {
+                Some(around) => Open::Under(*around),
+                None => Open::Outermost,
+            };
+        }
+        if ptr::eq(here, top) {
+            break;
+        }
+    }
+    found
 }
 
 /// Drops a payload that nobody wants. Its destructor is the user's and may panic in its turn; what comes

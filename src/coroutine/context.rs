@@ -276,6 +276,11 @@ impl Context {
         self.resumed_from.get() == RETIRED
     }
 
+    /// Whether frames are open on it that must not be left.
+    pub(crate) fn has_open_frames(&self) -> bool {
+        self.open_frames.get() > 0
+    }
+
     /// From now on a scheduler runs it, and pauses it by rules of its own.
     pub(crate) fn becomes_task(&self) {
         self.task.set(true);

@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::{EventLoop, watchdog};
+use crate::coroutine;
 use crate::model::sync::Arc;
+use crate::report::{self, ReportKind};
 use crate::stacks::{Request, SpawnError};
 use crate::task::{BUDGET, Clock, Home, Inbox, OnWake};
 
@@ -99,7 +102,16 @@ impl LoopBuilder {
     /// foreign loop that [`turn`](EventLoop::turn) has something to do. It is called on the thread that
     /// wakes, and must not wait.
     pub fn on_wake(mut self, f: impl Fn() + Send + Sync + 'static) -> Self {
-        self.on_wake = Some(Box::new(f));
+        self.on_wake = Some(Box::new(move || {
+            // It is called in the middle of things that must not be left.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(&f)) {
+                report::tell(
+                    ReportKind::LostPanic,
+                    format!("an event loop's `on_wake` panicked: {}", coroutine::message(&payload)),
+                );
+                coroutine::discard(payload);
+            }
+        }));
         self
     }
 

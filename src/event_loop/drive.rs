@@ -19,6 +19,8 @@ use crate::task::{CancelKind, CancelReason, Event, Home, Message, Task};
 
 /// Resumes between two looks at mail and clock.
 const LOOK_AFTER: usize = 64;
+/// Messages read at one look, at most: what they wake or make is not more than is resumed until the next.
+const MESSAGES: usize = LOOK_AFTER;
 /// How far ahead of the task that is resumed the next ones are fetched into the cache.
 const AHEAD: usize = 8;
 /// Queues shorter than this fit the cache without that.
@@ -116,7 +118,7 @@ impl EventLoop {
     #[cold]
     fn read_mail(&self) {
         let home = self.home();
-        self.inbox().read(|message| match home.obey(message) {
+        self.inbox().read(MESSAGES, |message| match home.obey(message) {
             Some(Message::Post(make)) => make(Some(home)),
             Some(Message::Stop(at)) => self.stop_running(at),
             _ => {}

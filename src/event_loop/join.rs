@@ -361,8 +361,9 @@ impl<T> JoinHandle<T> {
     pub fn cancel(&self, reason: impl Into<Cow<'static, str>>) {
         let reason = CancelReason::new(CancelKind::Requested, reason, Location::caller());
         match Home::here().filter(|home| home.id() == self.task.home()) {
-            Some(home) => home.cancel_task(self.task, reason),
-            None => {
+            Some(home) if self.task.here(home).is_some() => home.cancel_task(self.task, reason),
+            // Elsewhere, or not made yet: this comes after the message that makes it.
+            _ => {
                 if let Some(inbox) = registry::find(self.task.home()) {
                     inbox.push(Message::Cancel(self.task, reason));
                 }

@@ -254,6 +254,8 @@ impl EventLoop {
         let _entered = self.enter(what, at);
         let this = &*self;
         let home = this.home();
+        // What was to be stopped before is over.
+        this.look();
         let (result, deadlock) = (Cell::new(None), Cell::new(None));
         let boundary = home.take_boundary();
         boundary.open(Kind::Scope, home.new_serial(), None, Some(home.root()));
@@ -384,9 +386,13 @@ impl EventLoop {
             at,
         ));
         self.drive(Patience::Draining, &|| home.tasks() == 0);
-        // What other threads sent meanwhile must not be left in there.
+        self.refuse_posted();
+    }
+
+    /// Takes nothing any more, and lets go of what other threads have posted.
+    fn refuse_posted(&self) {
         self.inbox.close();
-        self.inbox.read(|message| {
+        self.inbox.read(usize::MAX, |message| {
             if let Message::Post(make) = message {
                 make(None);
             }
@@ -478,7 +484,7 @@ impl Drop for EventLoop {
                         if thread::panicking() { "while a panic unwinds" } else { "inside a task" },
                     ),
                 );
-                self.inbox.close();
+                self.refuse_posted();
                 return;
             }
             let at = Location::caller();
@@ -486,12 +492,7 @@ impl Drop for EventLoop {
             self.drain(at);
             drop(entered);
         } else {
-            self.inbox.close();
-            self.inbox.read(|message| {
-                if let Message::Post(make) = message {
-                    make(None);
-                }
-            });
+            self.refuse_posted();
         }
         self.close();
     }

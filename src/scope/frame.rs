@@ -24,6 +24,10 @@ impl Frame {
     #[track_caller]
     pub(super) fn enter(what: &'static str, kind: Kind, at: &'static Location<'static>) -> Self {
         let task = Home::current_task(what);
+        if kind == Kind::Scope {
+            // It will have to wait, so it is refused at once where that is not possible.
+            task.check_place();
+        }
         let open = (!task.is_on_own_stack()).then(|| OpenFrame::open(what, at));
         let boundary = task.home().take_boundary();
         task.enter(boundary, kind);

@@ -156,12 +156,17 @@ impl Inbox {
         *self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what there is to read, one by one. Only for the loop.
-    pub(crate) fn read(&self, mut each: impl FnMut(Message)) {
+    /// Takes what there is to read, one by one, but no more than `most`: who sends for ever must not keep the
+    /// loop from everything else. What is left is still mail. Only for the loop.
+    pub(crate) fn read(&self, most: usize, mut each: impl FnMut(Message)) {
         self.state.swap(AWAKE, Ordering::AcqRel);
-        while let Some(message) = self.queue.pop() {
-            each(message);
+        for _ in 0..most {
+            match self.queue.pop() {
+                Some(message) => each(message),
+                None => return,
+            }
         }
+        self.state.swap(MAIL, Ordering::AcqRel);
     }
 
     /// Sleeps until there is something to read, or for that long. Only for the loop.
@@ -231,8 +236,9 @@ impl Drop for Counted {
     fn drop(&mut self) {
         let count = if self.external { &self.inbox.externals } else { &self.inbox.wakers };
         // Release, with the loop's Acquire: what was done under the guard has happened.
-        if count.fetch_sub(1, Ordering::Release) == 1 {
-            // A virtual clock may be waiting for this.
+        let last = count.fetch_sub(1, Ordering::Release) == 1;
+        if last && self.inbox.thread.id() != crate::model::current().id() {
+            // A virtual clock may be waiting for this. On its own thread the loop looks before it sleeps.
             self.inbox.push(Message::Look);
         }
     }

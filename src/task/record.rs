@@ -466,7 +466,7 @@ impl Task {
     /// Panics unless it may pause here. Nothing has changed then.
     #[inline(always)]
     #[track_caller]
-    fn check_place(&self) {
+    pub(crate) fn check_place(&self) {
         // SAFETY: it runs, so it has started, and its pauser lies on its own stack.
         unsafe { &*self.pauser.get() }.check_task();
     }
@@ -497,6 +497,15 @@ impl Task {
             return self.interrupted(at);
         }
         Ok(())
+    }
+
+    /// [`check`](Self::check) once more in the same operation, after others had their turn. Where nothing
+    /// unwinds, an operation counts once.
+    #[inline(always)]
+    pub(crate) fn check_again(&'static self, at: &'static Location<'static>) {
+        if cfg!(panic = "unwind") {
+            let _ = self.check(at);
+        }
     }
 
     /// Finds out what disturbs it.
@@ -537,6 +546,8 @@ impl Task {
     /// It swallows its cancellation: leaves it for good. Its loop does the rest.
     #[cold]
     fn give_up(&'static self, at: &'static Location<'static>, patience: u32) -> ! {
+        // The sink is the user's, and may pause.
+        self.disturbed.set(false);
         self.with_described(|described| {
             report::tell(
                 ReportKind::Retired,
@@ -558,6 +569,12 @@ impl Task {
             Some(left) => self.budget.set(left),
             None => self.give_way(),
         }
+    }
+
+    /// Whether the budget is used up.
+    #[inline(always)]
+    pub(crate) fn is_spent(&self) -> bool {
+        self.budget.get() == 0
     }
 
     /// Counts a wait that another thread can end, as long as the guard lives or until it is given up.

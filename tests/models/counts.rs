@@ -12,7 +12,7 @@ use crate::task::{Counted, Home, Inbox, Waker, waker};
 fn is_woken(inbox: &Inbox) -> bool {
     loop {
         if inbox.has_mail() {
-            inbox.read(|message| Home.obey(message));
+            inbox.read(usize::MAX, |message| Home.obey(message));
             if Home.is_woken() {
                 return true;
             }
@@ -29,7 +29,7 @@ fn is_woken(inbox: &Inbox) -> bool {
 /// Takes leave of other threads, as a loop does that ends.
 fn end(inbox: &Inbox) {
     inbox.close();
-    inbox.read(drop);
+    inbox.read(usize::MAX, drop);
 }
 
 #[test]
@@ -56,24 +56,12 @@ fn the_last_of_two_that_could_have_woken_a_loop_tells_it() {
     });
 }
 
-#[test]
-fn one_wakes_and_the_other_goes() {
-    check(|| {
-        let inbox = Arc::new(Inbox::new(None));
-        let _home = Home::open(&inbox);
-        let (first, second) = (waker(), waker());
-        let threads = [thread::spawn(move || first.wake()), thread::spawn(move || drop(second))];
-        assert!(is_woken(&inbox));
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-    });
-}
-
 /// What a loop with a virtual clock does when nothing is ready but somebody sleeps: waits for whoever said
 /// that it would come, and lets the clock jump only if nobody did. False if it jumped.
 fn comes_before_the_clock_jumps(inbox: &Inbox) -> bool {
     loop {
         if inbox.has_mail() {
-            inbox.read(|message| Home.obey(message));
+            inbox.read(usize::MAX, |message| Home.obey(message));
             if Home.is_woken() {
                 return true;
             }
@@ -124,7 +112,7 @@ fn what_was_done_before_a_wake_is_seen_after_it() {
                 if !inbox.has_mail() {
                     inbox.sleep(None);
                 }
-                inbox.read(|message| Home.obey(message));
+                inbox.read(usize::MAX, |message| Home.obey(message));
             }
         }
         threads.into_iter().for_each(|thread| drop(thread.join().unwrap()));

@@ -16,7 +16,7 @@ use crate::task::{Inbox, Message};
 fn turn(inbox: &Inbox, at_most: Option<Duration>) -> usize {
     let mut messages = 0;
     if inbox.has_mail() {
-        inbox.read(|_| messages += 1);
+        inbox.read(usize::MAX, |_| messages += 1);
     } else {
         inbox.sleep(at_most);
     }
@@ -75,10 +75,10 @@ fn who_does_not_sleep_is_not_unparked() {
         let inbox = Arc::new(Inbox::new(None));
         let senders = senders(&inbox, 2, 1);
         let mut messages = 0;
-        inbox.read(|_| messages += 1);
+        inbox.read(usize::MAX, |_| messages += 1);
         senders.into_iter().for_each(|sender| sender.join().unwrap());
         if inbox.has_mail() {
-            inbox.read(|_| messages += 1);
+            inbox.read(usize::MAX, |_| messages += 1);
         }
         assert_eq!(messages, 2);
         assert_eq!(inbox.thread().unparks(), 0);
@@ -107,10 +107,10 @@ fn a_posted_closure_is_read_or_handed_back() {
         };
         // The last look of a loop that still runs, and its end.
         if inbox.has_mail() {
-            inbox.read(run);
+            inbox.read(usize::MAX, run);
         }
         inbox.close();
-        inbox.read(run);
+        inbox.read(usize::MAX, run);
         let posted = posters.map(|poster| poster.join().unwrap());
         assert_eq!(read.get(), posted.iter().filter(|posted| **posted).count());
         assert!(inbox.post((), |()| Message::Stop(Location::caller())).is_err());
@@ -133,7 +133,7 @@ fn whoever_is_called_for_mail_finds_all_of_it() {
         while messages < 2 {
             bell.wait();
             if inbox.has_mail() {
-                inbox.read(|_| messages += 1);
+                inbox.read(usize::MAX, |_| messages += 1);
             }
         }
         senders.into_iter().for_each(|sender| sender.join().unwrap());

@@ -149,6 +149,10 @@ impl Thread {
         self.bed.token.notify();
     }
 
+    pub(crate) fn id(&self) -> *const () {
+        std::sync::Arc::as_ptr(&self.bed).cast()
+    }
+
     /// How often it was unparked.
     pub(crate) fn unparks(&self) -> usize {
         self.bed.unparks.load(Relaxed)

@@ -201,7 +201,7 @@ pub(crate) fn wait_until(
             if !inbox.has_mail() {
                 inbox.sleep(None);
             }
-            inbox.read(|message| home.obey(message));
+            inbox.read(usize::MAX, |message| home.obey(message));
         }
     }
 }
