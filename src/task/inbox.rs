@@ -189,14 +189,16 @@ impl Inbox {
         let _ = self.state.compare_exchange(ASLEEP, AWAKE, Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    /// Whether somebody outside has said that it will wake the loop, or could.
+    /// Whether somebody outside has said that it will wake the loop, or could, or has.
     pub(crate) fn may_be_woken(&self) -> bool {
+        // Mail last: what the last of them said before it went is seen then.
         self.wakers.load(Ordering::Acquire) + self.externals.load(Ordering::Acquire) > 0
+            || self.has_mail()
     }
 
-    /// Whether somebody outside has said that it will wake the loop.
+    /// Whether somebody outside has said that it will wake the loop, or has.
     pub(crate) fn is_awaited(&self) -> bool {
-        self.externals.load(Ordering::Acquire) > 0
+        self.externals.load(Ordering::Acquire) > 0 || self.has_mail()
     }
 
     /// The thread of the loop.

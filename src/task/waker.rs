@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 
 use super::home::Home;
 use super::inbox::{Counted, Inbox, Message};
 use super::record::TaskId;
 use super::remote::RemoteTask;
+use crate::model::sync::atomic::{AtomicBool, Ordering};
 
 /// What all clones of a waker share.
 struct Shared {
@@ -105,7 +105,8 @@ impl Shared {
             }
             None => {
                 if !this.told.swap(true, Ordering::AcqRel) {
-                    this.loop_.inbox().push(Message::Call(Call(this.clone())));
+                    // Not left behind in a loop that has ended: it would keep the inbox that it lies in.
+                    drop(this.loop_.inbox().post(Call(this.clone()), Message::Call));
                 }
             }
         }
