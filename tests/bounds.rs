@@ -61,6 +61,8 @@ fn compile(path: &Path) -> (Refusal, String) {
     let name = path.file_stem().expect("a file's name").to_string_lossy();
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bounds_{name}.rmeta"));
     let output = library::compile(path)
+        // Long types are written to files, wherever it runs.
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
         .args(["--error-format", "short"])
         .arg(format!("--emit=metadata={}", out.display()))
         .output()

@@ -18,8 +18,8 @@ use segno::{
 };
 
 use support::{
-    OnDrop, Tally, alone, assert_aborted, assert_exited, child, child_writing_to, live, meddle,
-    panic_of, panic_text, reports, while_unwinding, without_loss,
+    OnDrop, Tally, alone, assert_aborted, assert_exited, child, child_writing_to, live, many,
+    meddle, panic_of, panic_text, reports, while_unwinding, without_loss,
 };
 
 type Payload = Box<dyn Any + Send>;
@@ -371,10 +371,10 @@ fn what_lies_on_the_stack_of_one_given_up_stays() {
         given_up(1, &[], || drop(co));
         // Whatever would use the stack again does so now.
         stack::trim();
-        let mut others: Vec<_> = (0..200)
+        let mut others: Vec<_> = (0..many(200, 10))
             .map(|_| {
                 Coroutine::new(|co: &Pauser<(), ()>, ()| {
-                    black_box([0_u8; 20_000]);
+                    black_box([0_u8; many(20_000, 200)]);
                     co.pause(());
                 })
             })
@@ -504,13 +504,14 @@ fn threads_may_go_on_using_what_one_given_up_has_lent() {
         });
         given_up(2, &[], || panic_of(|| co.resume(())));
         stack::trim();
-        (0..20).for_each(|_| meddle());
+        (0..many(20, 1)).for_each(|_| meddle());
         go.send(()).unwrap();
         assert_eq!(answered.recv().unwrap(), "alcoda");
     });
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "aborts in a child process")]
 fn one_that_borrows_from_the_threads_own_stack_and_will_not_end_aborts_by_name() {
     const TEST: &str =
         "one_that_borrows_from_the_threads_own_stack_and_will_not_end_aborts_by_name";
@@ -524,6 +525,7 @@ fn one_that_borrows_from_the_threads_own_stack_and_will_not_end_aborts_by_name()
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "aborts in a child process")]
 fn a_chain_of_lenders_that_begins_at_the_threads_own_stack_aborts() {
     const TEST: &str = "a_chain_of_lenders_that_begins_at_the_threads_own_stack_aborts";
     let output = child(TEST, || {
@@ -573,6 +575,7 @@ fn one_dropped_by_an_unwinding_frame_that_will_not_end_is_given_up() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "aborts in a child process")]
 fn a_generator_that_pauses_for_ever_in_a_destructor_aborts_by_name() {
     const TEST: &str = "a_generator_that_pauses_for_ever_in_a_destructor_aborts_by_name";
     let output = child(TEST, || {
@@ -594,6 +597,7 @@ fn a_generator_that_pauses_for_ever_in_a_destructor_aborts_by_name() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "replaces the report sink of its process")]
 fn the_report_sink_may_use_the_library_and_may_panic() {
     const TEST: &str = "the_report_sink_may_use_the_library_and_may_panic";
     let output = child(TEST, || {
@@ -651,6 +655,7 @@ fn give_up_a_nest() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "replaces the report sink of its process")]
 fn a_sink_whose_panic_panics_when_dropped_does_not_stop_a_giving_up() {
     const TEST: &str = "a_sink_whose_panic_panics_when_dropped_does_not_stop_a_giving_up";
     let output = child(TEST, || {
@@ -662,12 +667,14 @@ fn a_sink_whose_panic_panics_when_dropped_does_not_stop_a_giving_up() {
 
 #[test]
 #[cfg(target_os = "linux")]
+#[cfg_attr(miri, ignore = "needs a child process")]
 fn a_stderr_that_cannot_be_written_does_not_stop_a_giving_up() {
     const TEST: &str = "a_stderr_that_cannot_be_written_does_not_stop_a_giving_up";
     assert_exited(&child_writing_to(Some("/dev/full"), TEST, give_up_a_nest), 0);
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "aborts in a child process")]
 fn an_abort_is_an_abort_whatever_the_sink_does() {
     const TEST: &str = "an_abort_is_an_abort_whatever_the_sink_does";
     let output = child(TEST, || {
@@ -717,14 +724,16 @@ fn cancel_at_every_pause(scenario: impl Fn(&Tally) -> Coroutine<(), (), ()> + Se
         assert_eq!(tally.alive(), 0, "run to its end");
         let before = live();
         for at in 0..=pauses {
-            for ending in [
+            let endings = [
                 Ending::Drop,
                 Ending::Cancel,
                 Ending::DropWhileUnwinding,
                 Ending::DropInCoroutine,
                 Ending::CancelInCoroutine,
                 Ending::DropOnGrownStack,
-            ] {
+            ];
+            // Under Miri each pause in one way, another than the pause before.
+            for ending in endings.into_iter().skip(many(0, at % 6)).step_by(many(1, 6)) {
                 let mut co = scenario(&tally);
                 for _ in 0..at {
                     assert_eq!(co.resume(()), State::Paused(()));
@@ -769,9 +778,9 @@ fn a_recursive_walk_may_end_at_every_pause() {
     }
     let pauses = cancel_at_every_pause(|tally| {
         let tally = tally.clone();
-        Coroutine::new(move |co: &Pauser<(), ()>, ()| walk(4, &tally, co))
+        Coroutine::new(move |co: &Pauser<(), ()>, ()| walk(many(4, 2), &tally, co))
     });
-    assert_eq!(pauses, 130);
+    assert_eq!(pauses, many(130, 10));
 }
 
 #[test]
@@ -789,7 +798,7 @@ fn nested_static_ones_may_end_at_every_pause() {
             }
         })
     }
-    assert!(cancel_at_every_pause(|tally| nest(3, tally)) > 4);
+    assert!(cancel_at_every_pause(|tally| nest(many(3, 2), tally)) > many(4, 3));
 }
 
 #[test]

@@ -3,7 +3,8 @@
 
 #![allow(
     clippy::redundant_closure,
-    reason = "a function that is passed by name is called from elsewhere"
+    clippy::unit_arg,
+    reason = "a function that is passed by name is called from elsewhere; short scenarios"
 )]
 
 mod support;
@@ -443,7 +444,7 @@ fn closures_posted_from_other_threads_run_in_tasks_of_their_own() {
                             i
                         };
                         if i % 2 == 0 {
-                            handle.post(move || drop(add())).unwrap();
+                            handle.post(move || assert_eq!(add(), i)).unwrap();
                         } else {
                             assert_eq!(handle.spawn(add).unwrap().join().unwrap(), i);
                         }
@@ -565,7 +566,7 @@ fn shutdown_honours_timers_in_clean_up_and_says_why() {
         events.run_until_idle();
         let line = line!() + 1;
         events.shutdown();
-        assert_eq!(*log.borrow(), [(0, 0 * SECOND), (1, SECOND), (2, 2 * SECOND)]);
+        assert_eq!(*log.borrow(), [(0, Duration::ZERO), (1, SECOND), (2, 2 * SECOND)]);
         let reason = reason_of(waits.join());
         assert_eq!(reason.kind(), CancelKind::Shutdown);
         assert_eq!((reason.origin().file(), reason.origin().line()), (file!(), line));
@@ -628,7 +629,7 @@ fn a_loop_with_ten_thousand_paused_tasks_runs_every_destructor_once() {
             let t = tally.clone();
             let _task = events.task("one of many").stack_size(48 << 10).spawn(move || {
                 let _outer = t.witness(format!("{i} outer"));
-                (|| {
+                let inside = || {
                     let _inner = t.witness(format!("{i} inner"));
                     match i % 4 {
                         0 => segno::pause(),
@@ -636,7 +637,8 @@ fn a_loop_with_ten_thousand_paused_tasks_runs_every_destructor_once() {
                         2 => segno::sleep(SECOND),
                         _ => drop(segno::timeout(SECOND, || segno::pause())),
                     }
-                })();
+                };
+                inside();
             });
         }
         events.run_until_idle();
@@ -906,7 +908,7 @@ fn a_virtual_clock_waits_for_what_an_external_guard_announces() {
                 (woke, segno::now() - start)
             })
             .unwrap();
-        assert_eq!((woke, passed), (0 * SECOND, 3600 * SECOND));
+        assert_eq!((woke, passed), (Duration::ZERO, 3600 * SECOND));
     });
 }
 

@@ -1,5 +1,7 @@
 //! Every operation that waits, in every situation: one line per operation, the cases are in `support/family.rs`.
 
+#![allow(clippy::unit_arg, reason = "a member on one line")]
+
 mod support;
 
 #[path = "support/family.rs"]

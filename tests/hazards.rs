@@ -20,8 +20,8 @@ use std::thread;
 use std::time::Duration;
 
 use segno::{
-    CancelKind, Clock, Coroutine, EventLoop, JoinError, JoinHandle, Pauser, ReportKind,
-    TaskBuilder, is_cancel, no_pause, stack,
+    CancelKind, Clock, Coroutine, EventLoop, JoinError, JoinHandle, Pauser, ReportKind, is_cancel,
+    no_pause, stack,
 };
 
 use support::{
@@ -932,4 +932,48 @@ fn nobody_is_told_of_mail_for_a_loop_that_has_ended() {
     handle.stop();
     assert!(handle.post(|| ()).is_err());
     assert_eq!(told.load(Ordering::Relaxed), before);
+}
+
+/// Opens a scope on the stack of a coroutine, and inside it one that swallows its cancellation.
+fn swallow_inside_a_scope_on_a_coroutine() {
+    let mut around = Coroutine::new(|_: &Pauser<(), ()>, ()| {
+        segno::scope(|s| {
+            s.spawn(segno::yield_now);
+            Coroutine::scoped(|co: &Pauser<(), ()>, ()| {
+                loop {
+                    let _ = catch_unwind(AssertUnwindSafe(|| co.pause(())));
+                }
+            })
+            .enter(|co| drop(co.resume(())));
+        });
+    });
+    around.resume(());
+}
+
+#[test]
+fn what_is_open_on_a_stack_that_is_given_up_goes_with_the_task_around_it() {
+    survives("what_is_open_on_a_stack_that_is_given_up_goes_with_the_task_around_it", || {
+        segno::run(|| {
+            let minute = Duration::from_secs(60);
+            let task = segno::spawn(move || {
+                let _ =
+                    catch_unwind(|| segno::timeout(minute, swallow_inside_a_scope_on_a_coroutine));
+                unreachable!("its frames are gone");
+            });
+            match task.join() {
+                Err(JoinError::Cancelled(reason)) => assert_eq!(reason.kind(), CancelKind::Retired),
+                other => panic!("{other:?}"),
+            }
+            for _ in 0..100 {
+                assert!(segno::timeout(minute, segno::yield_now).is_ok());
+            }
+        });
+    });
+}
+
+#[test]
+fn what_is_open_on_a_stack_that_is_given_up_under_the_closure_of_run_aborts() {
+    let test = "what_is_open_on_a_stack_that_is_given_up_under_the_closure_of_run_aborts";
+    let output = child(test, || in_time(|| segno::run(swallow_inside_a_scope_on_a_coroutine)));
+    assert_aborted(&output, &["borrows from a frame outside every task"]);
 }

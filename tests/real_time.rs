@@ -237,7 +237,9 @@ fn a_timer_fires_in_time_while_a_thread_posts_for_ever() {
                 let begun = Instant::now();
                 while !storm.load(Ordering::Relaxed) && begun.elapsed() < LONGEST {
                     let count = count.clone();
-                    let _ = handle.post(move || drop(count.fetch_add(1, Ordering::Relaxed)));
+                    let _ = handle.post(move || {
+                        count.fetch_add(1, Ordering::Relaxed);
+                    });
                 }
             });
         });

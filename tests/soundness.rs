@@ -19,8 +19,8 @@ use std::thread;
 use segno::{Builder, Coroutine, Generator, Outlet, Pauser, State, Status, no_pause, stack};
 
 use support::{
-    Meddler, OnDrop, Tally, alone, assert_aborted, assert_exited, child, live, meddle, panic_of,
-    panic_text, reports, while_unwinding, without_loss,
+    Meddler, OnDrop, Tally, alone, assert_aborted, assert_exited, child, live, many, meddle,
+    panic_of, panic_text, reports, while_unwinding, without_loss,
 };
 
 /// A pauser brought out of its coroutine: what `scoped-tls` and the like allow to safe code.
@@ -327,7 +327,7 @@ fn a_thread_scope_in_a_forgotten_one_keeps_its_borrows() {
         std::mem::forget(co);
         // Whatever could reuse the stack does so now.
         stack::trim();
-        (0..100).for_each(|_| meddle());
+        (0..many(100, 2)).for_each(|_| meddle());
         go.send(()).unwrap();
         finished.recv().unwrap();
         assert_eq!(seen.load(Relaxed), 6);
@@ -372,6 +372,7 @@ fn a_destructor_may_pause_when_nothing_unwinds() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "aborts in a child process")]
 fn a_destructor_that_pauses_while_a_panic_unwinds_aborts_by_name() {
     const TEST: &str = "a_destructor_that_pauses_while_a_panic_unwinds_aborts_by_name";
     let output = child(TEST, || {
@@ -388,6 +389,7 @@ fn a_destructor_that_pauses_while_a_panic_unwinds_aborts_by_name() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "aborts in a child process")]
 fn a_destructor_that_pauses_while_a_cancellation_unwinds_aborts_by_name() {
     const TEST: &str = "a_destructor_that_pauses_while_a_cancellation_unwinds_aborts_by_name";
     let output = child(TEST, || {
@@ -405,6 +407,7 @@ fn a_destructor_that_pauses_while_a_cancellation_unwinds_aborts_by_name() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "aborts in a child process")]
 fn a_destructor_that_pauses_in_one_dropped_by_an_unwinding_frame_aborts_by_name() {
     const TEST: &str =
         "a_destructor_that_pauses_in_one_dropped_by_an_unwinding_frame_aborts_by_name";
@@ -423,6 +426,7 @@ fn a_destructor_that_pauses_in_one_dropped_by_an_unwinding_frame_aborts_by_name(
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "aborts in a child process")]
 fn a_destructor_that_pauses_an_inner_one_while_the_outer_is_cancelled_aborts_by_name() {
     const TEST: &str =
         "a_destructor_that_pauses_an_inner_one_while_the_outer_is_cancelled_aborts_by_name";
@@ -596,6 +600,7 @@ fn an_inner_generator_resumed_through_its_outer_during_a_panic_loses_no_item() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "aborts in a child process")]
 fn an_inner_one_first_resumed_during_a_panic_may_not_pause_in_its_own_later() {
     const TEST: &str = "an_inner_one_first_resumed_during_a_panic_may_not_pause_in_its_own_later";
     // The inner one was resumed while something unwound, left with its outer one, and went on when
@@ -621,6 +626,7 @@ fn an_inner_one_first_resumed_during_a_panic_may_not_pause_in_its_own_later() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "aborts in a child process")]
 fn an_inner_one_that_once_went_on_during_a_panic_may_not_pause_in_its_own_later() {
     const TEST: &str =
         "an_inner_one_that_once_went_on_during_a_panic_may_not_pause_in_its_own_later";
@@ -730,6 +736,7 @@ fn a_paused_one_dropped_by_an_unwinding_frame_is_unwound() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "aborts in a child process")]
 fn entering_while_something_unwinds_is_refused_with_a_message() {
     const TEST: &str = "entering_while_something_unwinds_is_refused_with_a_message";
     let output = child(TEST, || {
@@ -771,6 +778,7 @@ fn a_second_panic_from_a_drop_during_a_panic_is_reported() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "reads what a child process says")]
 fn a_capture_that_panics_when_dropped_during_a_panic_is_reported() {
     const TEST: &str = "a_capture_that_panics_when_dropped_during_a_panic_is_reported";
     let output = child(TEST, || {
@@ -783,6 +791,7 @@ fn a_capture_that_panics_when_dropped_during_a_panic_is_reported() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "aborts in a child process")]
 fn a_destructor_that_panics_while_a_cancellation_unwinds_aborts_as_everywhere_in_rust() {
     const TEST: &str =
         "a_destructor_that_panics_while_a_cancellation_unwinds_aborts_as_everywhere_in_rust";
@@ -844,14 +853,15 @@ fn one_kept_in_a_thread_local_is_unwound_at_thread_exit() {
 fn stacks_of_ended_threads_are_used_again() {
     alone(|| {
         let make = || {
-            let mut all: Vec<_> =
-                (0..50).map(|_| Coroutine::new(|co: &Pauser<(), ()>, ()| co.pause(()))).collect();
+            let mut all: Vec<_> = (0..many(50, 5))
+                .map(|_| Coroutine::new(|co: &Pauser<(), ()>, ()| co.pause(())))
+                .collect();
             all.iter_mut().for_each(|co| _ = co.resume(()));
         };
         let before = stack::stats();
         thread::spawn(make).join().unwrap();
         let once = stack::stats();
-        for _ in 0..20 {
+        for _ in 0..many(20, 3) {
             thread::spawn(make).join().unwrap();
         }
         let after = stack::stats();
@@ -860,6 +870,7 @@ fn stacks_of_ended_threads_are_used_again() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "exits in a child process")]
 fn process_exit_inside_one_kept_in_a_thread_local_exits_cleanly() {
     const TEST: &str = "process_exit_inside_one_kept_in_a_thread_local_exits_cleanly";
     thread_local! {
@@ -895,6 +906,7 @@ fn a_thread_that_ends_while_one_is_paused_elsewhere_harms_nothing() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "calls C")]
 fn pausing_through_c_frames_works() {
     unsafe extern "C" {
         fn qsort(base: *mut u32, count: usize, width: usize, compare: Compare);
@@ -934,6 +946,7 @@ fn pausing_through_c_frames_works() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "calls C")]
 fn cancelling_through_c_frames_aborts_and_returning_early_does_not() {
     const TEST: &str = "cancelling_through_c_frames_aborts_and_returning_early_does_not";
     extern "C" fn through(co: &Pauser<(), ()>) {

@@ -2,7 +2,8 @@
 
 #![allow(
     clippy::redundant_closure,
-    reason = "a function that is passed by name is called from elsewhere"
+    clippy::unit_arg,
+    reason = "a function that is passed by name is called from elsewhere; short scenarios"
 )]
 
 mod support;
@@ -743,7 +744,7 @@ fn a_limit_that_was_left_in_time_does_not_strike_later() {
     in_task(|| {
         for _ in 0..100 {
             assert_eq!(segno::timeout(SECOND, || segno::sleep(MS)), Ok(()));
-            let _ = catch_unwind(|| segno::timeout(SECOND, || panic_any(1)));
+            let _ = catch_unwind(|| segno::timeout(SECOND, || resume_unwind(Box::new(1))));
         }
         segno::sleep(10 * SECOND);
         segno::checkpoint();
@@ -997,12 +998,7 @@ fn a_coroutine_cannot_pause_inside_what_is_open_on_its_stack() {
         ("cancel_scope", |co| segno::cancel_scope(|_| co.pause(())).unwrap()),
         ("shield", |co| segno::shield(|| co.pause(()))),
         ("scope", |co| {
-            drop(segno::race(
-                [|| segno::sleep(SECOND)]
-                    .map(|f| move || f())
-                    .into_iter()
-                    .inspect(|_| co.pause(())),
-            ))
+            segno::race([|| segno::sleep(SECOND)].into_iter().inspect(|_| co.pause(())));
         }),
         ("scope", |co| drop(segno::join_all([|| ()].into_iter().inspect(|_| co.pause(()))))),
     ];

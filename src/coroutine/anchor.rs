@@ -2,7 +2,8 @@
 //! affairs by.
 //!
 //! A coroutine shares its thread's locals, so the word is an ordinary thread-local: a switch neither
-//! saves nor restores it. Whoever sets it puts it back.
+//! saves nor restores it. Whoever sets it puts it back. Under Miri, where each coroutine has a system
+//! thread of its own, every switch hands it over (see `threads`), so that it is one word there too.
 
 use std::cell::Cell;
 use std::ptr;

@@ -21,9 +21,8 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
-use super::context::{Context, Lender, Order, chain, retire_to};
+use super::context::{Context, Lender, Order, chain, panicking, retire_to};
 use super::parcel::Word;
 use crate::report::{self, ReportKind};
 use crate::stacks;
@@ -68,8 +67,7 @@ impl Drop for CancelSignal {
 /// Whether a panic or a cancellation unwinds frames of this coroutine right now, as opposed to frames
 /// further out, in a destructor of which it was resumed.
 pub(crate) fn unwinds(context: &Context) -> bool {
-    thread::panicking()
-        && (!context.entered_panicking.get() || is_on_its_way(context.unwound_by.get()))
+    panicking() && (!context.entered_panicking.get() || is_on_its_way(context.unwound_by.get()))
 }
 
 /// Whether a signal of this cancellation exists, so that it may be unwinding frames.
@@ -201,28 +199,26 @@ pub(crate) fn give_up(stubborn: &Context, at: &'static Location<'static>, patien
 enum Open {
     /// No frame.
     Nothing,
-    /// A frame on a stack, and this is the coroutine that runs the outermost such.
+    /// A frame, and this is the coroutine that runs the outermost of those stacks.
     Under(*const Context),
-    /// A frame on a stack that no coroutine runs.
+    /// A frame, and no coroutine runs the outermost of those stacks.
     Outermost,
 }
 
-/// Looks for open frames from here out to `top`.
+/// Looks for open frames from here out to `top`. A task is given up with all that is open in it.
 fn open_to(top: *const Context) -> Open {
-    let mut found = Open::Nothing;
-    let mut all = chain().peekable();
+    let mut all = chain();
+    let mut open = false;
     while let Some(here) = all.next() {
-        if here.has_open_frames() {
-            found = match all.peek() {
-                Some(around) => Open::Under(*around),
-                None => Open::Outermost,
-            };
-        }
+        open |= here.has_open_frames();
         if ptr::eq(here, top) {
-            break;
+            if !open || here.is_task() {
+                break;
+            }
+            return all.next().map_or(Open::Outermost, |around| Open::Under(around));
         }
     }
-    found
+    Open::Nothing
 }
 
 /// Drops a payload that nobody wants. Its destructor is the user's and may panic in its turn; what comes

@@ -23,8 +23,10 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
+use std::thread;
 
 use super::parcel::Word;
+use super::switch::Yielder;
 use crate::stacks::{self, Slot};
 
 /// In [`Context::resumed_from`]: it does not run.
@@ -57,7 +59,9 @@ pub(crate) enum Order {
 /// An address in the frame of the function that this is inlined into.
 #[inline(always)]
 pub(crate) fn stack_pointer() -> usize {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(miri)]
+    return super::threads::stack_pointer();
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         let sp: usize;
         // SAFETY: reads a register.
@@ -66,7 +70,7 @@ pub(crate) fn stack_pointer() -> usize {
         }
         sp
     }
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
     {
         let sp: usize;
         // SAFETY: reads a register.
@@ -75,7 +79,7 @@ pub(crate) fn stack_pointer() -> usize {
         }
         sp
     }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", miri)))]
     {
         let here = 0_u8;
         std::hint::black_box(&raw const here) as usize
@@ -99,11 +103,21 @@ pub(crate) fn prefetch(address: *const ()) {
     let _ = address;
 }
 
+/// Whether this thread unwinds.
+#[inline(always)]
+pub(crate) fn panicking() -> bool {
+    // Under Miri each coroutine has a thread of its own: what unwinds further out does so on others.
+    #[cfg(miri)]
+    if let Some(base) = super::threads::base() {
+        // SAFETY: a coroutine runs here, so its signpost is there and leads to its record.
+        let here = unsafe { &**base.cast::<*const Context>() };
+        return thread::panicking() || here.entered_panicking.get();
+    }
+    thread::panicking()
+}
+
 /// The types of a coroutine: values go in and come out, and nothing of it leaves its thread.
 pub(crate) type Types<In, Out, Ret> = (fn(In) -> (Out, Ret), *mut ());
-
-/// corosensei's inner end of a coroutine: its parent link. Values that come out are packed.
-pub(crate) type Yielder = corosensei::Yielder<(), Word>;
 
 /// Words in a [`Signpost`].
 const SIGNS: usize = 8;
@@ -131,8 +145,14 @@ impl Signpost {
 /// The link is that of a coroutine that has a signpost above its stack base.
 #[inline(always)]
 pub(crate) unsafe fn context_above(link: *const ()) -> *const Context {
+    // SAFETY: the caller's promise. Under Miri the link is not on the stack and knows the signpost.
+    #[cfg(miri)]
+    return unsafe { *(*link.cast::<Yielder>()).base().cast::<*const Context>() };
     // SAFETY: the caller's promise; the first frame checks that the signpost is where this looks.
-    unsafe { *link.cast::<*const Context>().add(SIGNS) }
+    #[cfg(not(miri))]
+    unsafe {
+        *link.cast::<*const Context>().add(SIGNS)
+    }
 }
 
 /// A frame that must not be left by a pause: what it is, and where it was opened.
@@ -274,6 +294,11 @@ impl Context {
     #[inline(always)]
     pub(crate) fn is_retired(&self) -> bool {
         self.resumed_from.get() == RETIRED
+    }
+
+    /// Whether a scheduler runs it.
+    pub(crate) fn is_task(&self) -> bool {
+        self.task.get()
     }
 
     /// Whether frames are open on it that must not be left.

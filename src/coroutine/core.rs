@@ -34,17 +34,16 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
-use std::thread;
 
-use corosensei::CoroutineResult;
 use corosensei::stack::{Stack, StackPointer};
 
 use super::cancel::{self, Payload};
 use super::context::{
-    Body, Context, Lender, Order, Signpost, Types, Yielder, prefetch, stack_pointer,
+    Body, Context, Lender, Order, Signpost, Types, panicking, prefetch, stack_pointer,
 };
 use super::parcel::{Word, pack, unpack};
 use super::pauser::Pauser;
+use super::switch::{self, CoroutineResult, Yielder};
 use super::{State, Status};
 use crate::report::{self, ReportKind};
 use crate::stacks::{self, Request, Slot, SpawnError};
@@ -91,7 +90,7 @@ unsafe impl Stack for Bounds {
 /// corosensei's coroutine, as this library uses it. Values that come out are packed; values that go in
 /// take the way by [`Context::inbox`], because corosensei wraps what it passes in and would not fit
 /// into a register then.
-type Raw<Ret> = corosensei::Coroutine<(), Word, Result<Ret, Payload>, Bounds>;
+type Raw<Ret> = switch::Coroutine<Result<Ret, Payload>, Bounds>;
 /// What corosensei's switch comes back with.
 type Switched<Ret> = CoroutineResult<Word, Result<Ret, Payload>>;
 
@@ -166,7 +165,7 @@ impl Core<(), (), ()> {
     /// out.
     #[inline(always)]
     pub(crate) fn step(&mut self) -> Step {
-        debug_assert!(!self.has_ended() && !thread::panicking());
+        debug_assert!(!self.has_ended() && !panicking());
         // SAFETY: it has not ended; that it does not run follows from `&mut self`. `()` needs no inbox.
         // After the switch the record is there, as `sort_out` says.
         unsafe {
@@ -220,7 +219,7 @@ fn body_let_out(payload: &Payload) -> ! {
 #[inline]
 fn reserve<T>(top: &mut usize) -> *mut T {
     *top = (*top - size_of::<T>()) & !(align_of::<T>() - 1);
-    *top as *mut T
+    stacks::at(*top)
 }
 
 /// Drops a closure in place.
@@ -390,7 +389,7 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         if self.has_ended() {
             return Err(value);
         }
-        if thread::panicking() {
+        if panicking() {
             // SAFETY: it has not ended; that it does not run follows from `&mut self`, which whoever
             // runs it holds.
             return Ok(unsafe { self.resume_panicking(value) });
@@ -605,7 +604,7 @@ impl<In, Out, Ret> Core<In, Out, Ret> {
         // SAFETY: the caller's promise.
         let (number, switched) = unsafe {
             let number = self.record().cancellation.get();
-            let panicking = thread::panicking();
+            let panicking = panicking();
             (number, if panicking { self.switch_panicking() } else { self.switch() })
         };
         match switched {
@@ -662,7 +661,7 @@ fn end_by(payload: &Payload) -> Status {
 #[cold]
 fn end_dropped(ended: Result<(), Payload>) {
     let Err(payload) = ended else { return };
-    if thread::panicking() {
+    if panicking() {
         let message = cancel::message(&payload).to_owned();
         cancel::discard(payload);
         report::tell(

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `anchor` | a word per thread, for the rooms above |
 //! | `parcel` | values on their way between stacks |
+//! | `threads` | a switch for Miri, on system threads |
+//! | `switch` | corosensei's switch, or that one |
 //! | `context` | the record of a coroutine, the chain of those that run, frames that must not be left |
 //! | `cancel` | the signal that unwinds one, and what becomes of those that swallow it |
-//! | `core` | the switch |
+//! | `core` | making, resuming and ending |
 //! | `pauser` | the inner end |
 //! | `scoped` | coroutines that borrow |
 //! | `grow` | a closure on a bigger stack |
@@ -15,6 +17,9 @@
 
 mod anchor;
 mod parcel;
+#[cfg(miri)]
+mod threads;
+mod switch;
 mod context;
 mod cancel;
 mod core;

@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code, reason = "moves values through an untyped word")]
 
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::ptr;
 
 /// What a register carries: the value itself, or its address.
@@ -21,6 +21,10 @@ pub(crate) fn pack<T>(value: &mut ManuallyDrop<T>) -> Word {
             word.as_mut_ptr().cast::<T>().write_unaligned(value);
         }
         word
+    } else if cfg!(miri) {
+        // SAFETY: a word has room for an address. As a pointer, so that Miri knows what it may reach;
+        // natively a number makes shorter code.
+        unsafe { mem::transmute::<*mut T, Word>(ptr::from_mut(value).cast::<T>()) }
     } else {
         Word::new(ptr::from_mut(value).expose_provenance())
     }
@@ -36,6 +40,8 @@ pub(crate) unsafe fn unpack<T>(word: Word) -> T {
     unsafe {
         if const { size_of::<T>() <= size_of::<Word>() } {
             word.as_ptr().cast::<T>().read_unaligned()
+        } else if cfg!(miri) {
+            mem::transmute::<Word, *mut T>(word).read()
         } else {
             ptr::with_exposed_provenance::<T>(word.assume_init()).read()
         }

@@ -11,13 +11,13 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::ptr;
-use std::thread;
 
 use super::cancel::{self, LONG_PATIENCE};
 use super::context::{
-    Context, Order, Types, Yielder, chain, check_pause, context_above, stack_pointer,
+    Context, Order, Types, chain, check_pause, context_above, panicking, stack_pointer,
 };
 use super::parcel::{Word, pack, unpack};
+use super::switch::Yielder;
 use crate::report;
 
 /// Pauses the coroutine that it was given to.
@@ -80,7 +80,7 @@ impl<In, Out> Pauser<In, Out> {
     #[track_caller]
     pub fn pause(&self, out: Out) -> In {
         let context = self.context();
-        if context.reaches(stack_pointer()) && !thread::panicking() {
+        if context.reaches(stack_pointer()) && !panicking() {
             // The coroutine runs (this is its stack) and nothing forbids to leave it.
             let mut out = ManuallyDrop::new(out);
             self.yielder.suspend(pack(&mut out));
@@ -185,7 +185,7 @@ impl<In, Out> Pauser<In, Out> {
         let refused = context.refused.get().saturating_add(1);
         context.refused.set(refused);
         if refused > LONG_PATIENCE && context.order() != Order::None {
-            if thread::panicking() {
+            if panicking() {
                 report::abort(format!(
                     "{context} is to end and has paused {LONG_PATIENCE} times in a destructor, \
                      last at {at}"

@@ -137,10 +137,10 @@ impl LoopBuilder {
     /// When the system has no thread for the watchdog.
     pub fn try_build(self) -> Result<EventLoop, SpawnError> {
         let request = self.stack_size.map_or(Ok(Request::DEFAULT), request)?;
+        let watch = self.limit.map(|limit| watchdog::start(limit, self.name.clone()));
         let inbox = Arc::new(Inbox::new(self.on_wake));
         let home = Home::take(self.clock, inbox.clone());
         home.configure(self.budget, request, self.seed);
-        let watch = self.limit.map(|limit| watchdog::start(limit, self.name.clone()));
         Ok(EventLoop::new_on(home, inbox, self.name, watch))
     }
 }

@@ -87,10 +87,11 @@ impl EventLoop {
             Step::Paused => home.observe(task, Event::Paused),
             Step::Ended => {
                 home.set_current(None);
-                if let Some(watch) = self.watch() {
-                    watch.ended(task.id());
-                }
+                let id = task.id();
                 home.end(task);
+                if let Some(watch) = self.watch() {
+                    watch.ended(id);
+                }
             }
             Step::Retired => {
                 home.set_current(None);

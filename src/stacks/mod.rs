@@ -25,6 +25,7 @@
 //! | `system` | the system calls (Unix) |
 //! | `slab` | mappings cut into guarded slots (Unix) |
 //! | `single` | one system stack per slot (Windows) |
+//! | `heap` | the tops of slots, without frames (Miri) |
 //! | `pool` | idle lists per thread, and how they trade with the shelf |
 //! | `usage` | how deep stacks got, per place of creation |
 //! | `overflow` | the report from the signal handler (Unix) |
@@ -35,11 +36,15 @@ mod error;
 mod size;
 mod shelf;
 #[cfg(unix)]
+#[cfg_attr(miri, allow(dead_code, reason = "nothing is mapped there"))]
 mod system;
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 mod slab;
-#[cfg(not(unix))]
+#[cfg(all(not(unix), not(miri)))]
 #[path = "single.rs"]
+mod slab;
+#[cfg(miri)]
+#[path = "heap.rs"]
 mod slab;
 mod pool;
 mod usage;
@@ -117,7 +122,7 @@ impl Slot {
     /// Where the tag is.
     #[inline]
     fn tag_address(self) -> *mut Tag {
-        ((self.high() - mem::size_of::<Tag>()) & !(mem::align_of::<Tag>() - 1)) as *mut Tag
+        at((self.high() - mem::size_of::<Tag>()) & !(mem::align_of::<Tag>() - 1))
     }
 
     /// Who lives here.
@@ -160,9 +165,22 @@ impl Slot {
     }
 }
 
+/// The memory of a stack at this address.
+#[inline(always)]
+pub(crate) fn at<T>(address: usize) -> *mut T {
+    // Miri wants to know which memory is meant.
+    #[cfg(miri)]
+    return slab::memory_at(address).cast();
+    #[cfg(not(miri))]
+    {
+        address as *mut T
+    }
+}
+
 /// Whether a stack's memory can be zeroed and read from outside: not where the system moves the
-/// guard, and not under a sanitizer, which watches exactly such reads.
-const MEASURABLE: bool = cfg!(unix) && !cfg!(feature = "sanitizer");
+/// guard, and not under a sanitizer, which watches exactly such reads; nor under Miri, where no frames
+/// are in it.
+const MEASURABLE: bool = cfg!(unix) && !cfg!(feature = "sanitizer") && !cfg!(miri);
 
 /// Takes a stack. Its frames hold whatever was there before.
 #[inline(always)]

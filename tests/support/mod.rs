@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus, Output};
 use std::rc::Rc;
 use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
@@ -25,6 +25,11 @@ pub(crate) fn alone<R: Send>(f: impl FnOnce() -> R + Send) -> R {
         let thread = thread::Builder::new().name(name).spawn_scoped(scope, f).unwrap();
         thread.join().unwrap_or_else(|payload| resume_unwind(payload))
     })
+}
+
+/// How many of something a test takes: fewer under Miri, which is thousands of times slower.
+pub(crate) const fn many<T: Copy>(natively: T, under_miri: T) -> T {
+    if cfg!(miri) { under_miri } else { natively }
 }
 
 /// Stacks in use now.
@@ -139,19 +144,32 @@ pub(crate) fn while_unwinding<R>(f: impl FnOnce() -> R) -> R {
 
 /// Runs `f` and gives what the library had to tell on this thread meanwhile.
 pub(crate) fn reports<R>(f: impl FnOnce() -> R) -> (R, Vec<Report>) {
+    // Not a thread-local under Miri, where each coroutine has a thread of its own.
+    #[cfg(miri)]
+    static ALL: Mutex<Vec<Report>> = Mutex::new(Vec::new());
+    #[cfg(miri)]
+    fn with_heard<R>(f: impl FnOnce(&mut Vec<Report>) -> R) -> R {
+        f(&mut ALL.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+    #[cfg(not(miri))]
     thread_local! {
         static HEARD: RefCell<Vec<Report>> = const { RefCell::new(Vec::new()) };
     }
+    #[cfg(not(miri))]
+    fn with_heard<R>(f: impl FnOnce(&mut Vec<Report>) -> R) -> R {
+        HEARD.with_borrow_mut(f)
+    }
     static LISTEN: Once = Once::new();
-    LISTEN.call_once(|| on_report(|report| HEARD.with_borrow_mut(|all| all.push(report.clone()))));
-    HEARD.take();
+    LISTEN.call_once(|| on_report(|report| with_heard(|all| all.push(report.clone()))));
+    with_heard(Vec::clear);
     let value = f();
-    (value, HEARD.take())
+    (value, with_heard(std::mem::take))
 }
 
 /// Runs `scenario` in a process of its own, which may abort or exit, and gives what became of it:
 /// this test binary again, told by a variable to run the scenario when it comes to this test.
-/// A scenario that returns exits with 0.
+/// A scenario that returns exits with 0. Under Miri, which starts no processes, it runs in this one:
+/// one that aborts or exits cannot.
 pub(crate) fn child(test: &str, scenario: impl FnOnce()) -> Output {
     child_writing_to(None, test, scenario)
 }
@@ -163,6 +181,10 @@ pub(crate) fn child_writing_to(
     scenario: impl FnOnce(),
 ) -> Output {
     const CHILD: &str = "SEGNO_TEST_CHILD";
+    if cfg!(miri) {
+        scenario();
+        return Output { status: ExitStatus::default(), stdout: Vec::new(), stderr: Vec::new() };
+    }
     if std::env::var(CHILD).is_ok_and(|wanted| wanted == test) {
         scenario();
         std::process::exit(0);
