@@ -1889,3 +1889,70 @@ fn many_children_of_a_cancelled_scope_do_not_share_one_patience() {
         assert!(told.is_empty(), "{told:?}");
     });
 }
+
+#[test]
+fn results_of_any_size_and_alignment_reach_their_joiner_or_are_dropped_once() {
+    #[derive(Debug)]
+    #[repr(align(128))]
+    struct Aligned(u8);
+    /// Children that give what `make` makes; what becomes of their handles is decided by dice.
+    fn crowd<T>(make: impl Fn(u32) -> T, check: impl Fn(T, u32)) {
+        let mut dice = support::Dice(5);
+        for round in 0..5 {
+            segno::scope(|s| {
+                let mut held = Vec::new();
+                for i in 0..100 {
+                    let (make, pauses) = (&make, dice.below(3));
+                    let child = s.spawn(move || {
+                        (0..pauses).for_each(|_| segno::yield_now());
+                        make(i)
+                    });
+                    match dice.below(8) {
+                        0 => drop(child),
+                        1 if round == 0 => std::mem::forget(child),
+                        2 => check(child.join().unwrap(), i),
+                        3 => child.cancel("perhaps"),
+                        _ => held.push((child, i)),
+                    }
+                    if dice.below(20) == 0 {
+                        segno::yield_now();
+                    }
+                }
+                dice.shuffle(&mut held);
+                held.truncate(80);
+                for (child, i) in held {
+                    check(child.join().unwrap(), i);
+                }
+            });
+        }
+    }
+    for _ in 0..3 {
+        in_task(|| {
+            crowd(|_| (), |(), _| ());
+            crowd(|i| i as u8, |x, i| assert_eq!(x, i as u8));
+            crowd(
+                |i| Aligned(i as u8),
+                |x, i| {
+                    assert_eq!((x.0, &raw const x as usize % 128), (i as u8, 0));
+                },
+            );
+            crowd(|i| [u64::from(i); 7], |x, i| assert_eq!(x, [u64::from(i); 7]));
+            crowd(|i| [u64::from(i); 200], |x, i| assert_eq!(x, [u64::from(i); 200]));
+            crowd(|i| i.to_string(), |x, i| assert_eq!(x, i.to_string()));
+            let tally = Tally::default();
+            let dropped = Cell::new(0);
+            segno::scope(|s| {
+                for i in 0..100 {
+                    let (tally, child) = (&tally, i % 2 == 0);
+                    let handle = s.spawn(move || tally.witness(i));
+                    if child {
+                        segno::yield_now();
+                    }
+                    drop(handle);
+                    dropped.set(dropped.get() + 1);
+                }
+            });
+            assert_eq!((tally.alive(), tally.gone().len()), (0, dropped.get()));
+        });
+    }
+}
