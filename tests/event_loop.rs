@@ -242,19 +242,20 @@ fn the_closure_of_run_may_be_cancelled_only_by_a_stop() {
 }
 
 #[test]
-fn a_stop_of_a_loop_that_does_not_run_has_no_effect() {
+fn a_stop_that_comes_before_run_is_not_lost() {
     let mut events = virtually();
-    events.handle().stop();
-    assert_eq!(
-        events
-            .run(|| {
-                segno::yield_now();
-                segno::sleep(SECOND);
-                1
-            })
-            .unwrap(),
-        1
-    );
+    for by_turn in [false, true] {
+        events.handle().stop();
+        if by_turn {
+            events.turn(); // reads it while no closure runs
+        }
+        let begun = Cell::new(false);
+        let stopped = events.run(|| begun.set(true));
+        assert!(matches!(stopped, Err(RunError::Stopped)), "{stopped:?}");
+        assert!(!begun.get());
+        // It counts once.
+        assert_eq!(events.run(|| segno::sleep(SECOND)).map_err(|error| error.to_string()), Ok(()));
+    }
     let handle = events.handle();
     drop(events);
     handle.stop();

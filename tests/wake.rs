@@ -74,20 +74,29 @@ fn of_ten_million_wakes_from_another_thread_none_is_lost() {
                 for i in 1..=all {
                     theirs.store(i, Ordering::Release);
                     waker.wake_by_ref();
-                    // Now and then until it was heard, so that the loop is met in all its states: just
-                    // before it sleeps, asleep, just awake.
-                    if dice.below(64) == 0 {
-                        while seen.load(Ordering::Acquire) < i {
-                            thread::yield_now();
-                        }
+                    // The loop is met in all its states: it reads, it is about to sleep, it sleeps. Now and
+                    // then nothing comes after this wake until it was heard.
+                    if dice.below(16) == 0 {
                         dawdle(&mut dice);
+                    }
+                    if dice.below(64) == 0 {
+                        let mut patience = 0;
+                        while seen.load(Ordering::Acquire) < i {
+                            patience += 1;
+                            if patience % 1000 == 0 {
+                                thread::yield_now();
+                            }
+                            hint::spin_loop();
+                        }
                     }
                 }
             });
-            let mut returns = 0_u64;
+            let (mut returns, mut dice) = (0_u64, Dice(2));
             while sent.load(Ordering::Acquire) < all {
                 segno::pause();
                 returns += 1;
+                // Awake for a while, without a look at what was sent.
+                (0..dice.below(4)).for_each(|_| segno::yield_now());
                 given.store(sent.load(Ordering::Acquire), Ordering::Release);
             }
             given.store(all, Ordering::Release);

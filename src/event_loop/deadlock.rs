@@ -58,7 +58,9 @@ impl fmt::Display for StuckTask {
 
 /// Nothing on a loop can ever go on: which tasks wait, for what, and where.
 ///
-/// Only a loop with a virtual clock finds that out; with the system's clock somebody may still come.
+/// Only a loop with a virtual clock finds that out; with the system's clock somebody may still come. It is found
+/// only while no [`Waker`](crate::Waker) of the loop's tasks exists, since nobody knows where it may be used:
+/// drop wakers that are no longer wanted.
 #[derive(Clone, Debug)]
 pub struct DeadlockReport {
     /// The tasks, in the order in which they were spawned.
@@ -109,7 +111,8 @@ impl fmt::Display for DeadlockReport {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RunError {
-    /// Nothing on the loop could ever go on. All of its tasks were cancelled and have ended.
+    /// Nothing on the loop could ever go on. All of its tasks were cancelled, and have
+    /// ended or were given up.
     Deadlock(DeadlockReport),
     /// The loop was [stopped](crate::LoopHandle::stop). The closure was cancelled and has ended; other
     /// tasks stay for the next call.

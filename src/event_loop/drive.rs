@@ -151,7 +151,7 @@ impl EventLoop {
             }
             None => {
                 let hopeless = patience == Patience::Draining || home.time.is_virtual();
-                if hopeless && !home.may_be_woken() && !self.inbox().has_mail() {
+                if hopeless && !home.may_be_woken() {
                     return Idle::Deadlock(DeadlockReport::of(home));
                 }
                 self.trim();
@@ -176,13 +176,13 @@ impl EventLoop {
                 continue;
             }
             if let Idle::Deadlock(report) = self.idle(patience) {
+                // First those that were spawned since, if there are any.
+                if !cancel_all(home) {
+                    self.retire_one(&report);
+                }
                 if patience == Patience::Endless {
                     patience = Patience::Draining;
                     deadlock = Some(report);
-                }
-                // First those that were spawned since, if there are any.
-                if !cancel_all(home) {
-                    self.retire_one();
                 }
             }
         }
@@ -196,17 +196,19 @@ impl EventLoop {
     /// Gives up one that still waits although it was told to end and nothing can wake it. Those that wait for
     /// it may end by themselves then.
     #[cold]
-    fn retire_one(&self) {
+    fn retire_one(&self, standstill: &DeadlockReport) {
         let home = self.home();
-        let Some(task) = home.all().next() else { return };
+        // One that waits for others is not the one that will not end.
+        let waits = |task: &&'static Task| task.wait().is_none_or(|wait| *wait.what != "scope");
+        let Some(task) = home.all().find(waits).or_else(|| home.all().next()) else { return };
         let waits = task.wait().map(|wait| format!(" (`{}` at {})", wait.what, wait.at));
         let waits = waits.unwrap_or_default();
         task.with_described(|described| {
             report::tell(
                 ReportKind::Retired,
                 format!(
-                    "task {described} was cancelled and waits for what never comes{waits}: given up, its \
-                     stack stays as it is"
+                    "task {described} was cancelled and waits behind a shield for what never comes{waits}: \
+                     given up; {standstill}"
                 ),
             );
         });
@@ -237,7 +239,8 @@ fn retire_family(home: &'static Home, task: &'static Task) {
         task.with_described(|described| {
             report::abort(format!(
                 "task {described} does not end although it was cancelled, and borrows from a frame \
-                 outside every task, which cannot be left: let the cancellation pass, see `is_cancel`"
+                 outside every task, which cannot be left: let the cancellation pass (see `is_cancel`), \
+                 and do not wait behind a `shield` for what may never come"
             ))
         });
     }

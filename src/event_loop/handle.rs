@@ -93,7 +93,8 @@ impl LoopHandle {
     }
 
     /// Cancels the closure that [`run`](crate::EventLoop::run) runs; when that has ended, `run` gives
-    /// [`RunError::Stopped`](crate::RunError::Stopped). Without effect when the loop does not run.
+    /// [`RunError::Stopped`](crate::RunError::Stopped). If no closure runs now, the next one is stopped before it
+    /// begins. Other tasks stay: [`shutdown`](crate::EventLoop::shutdown) ends them, and answers who joins them.
     #[track_caller]
     pub fn stop(&self) {
         self.inbox.push(Message::Stop(Location::caller()));

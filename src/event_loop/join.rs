@@ -96,7 +96,13 @@ impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Panicked(panic) => write!(f, "the task panicked: {}", panic.message()),
-            Self::Cancelled(reason) => write!(f, "the task was cancelled: {reason}"),
+            Self::Cancelled(reason) => match reason.kind() {
+                CancelKind::Unwinding => {
+                    write!(f, "not joined at {}: {}", reason.origin(), reason.message())
+                }
+                CancelKind::Scope => write!(f, "the task ended with its scope: {reason}"),
+                _ => write!(f, "the task was cancelled: {reason}"),
+            },
             Self::NoStack(error) => write!(f, "the task never ran: {error}"),
         }
     }
@@ -274,7 +280,7 @@ impl<T> JoinHandle<T> {
     /// # Panics
     /// When it would wait for ever: a task that joins itself; a thread that joins a task of a loop of its
     /// own that nobody drives meanwhile.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn join(mut self) -> Result<T, JoinError> {
         let at = Location::caller();
@@ -309,7 +315,7 @@ impl<T> JoinHandle<T> {
             return Ok(());
         }
         if task.id() == self.task.id() {
-            panic!("a task joins itself at {at}: it would wait for ever");
+            joins_itself(at);
         }
         let wait = Wait { what: &"join", at, subject: self.task.id() };
         if self.task.home() == task.home().id() {
@@ -332,11 +338,7 @@ impl<T> JoinHandle<T> {
             return taker.take().map_err(|error| *error);
         }
         drop(taker);
-        let (kind, message) = match denied {
-            Denied::Unwinding => (CancelKind::Unwinding, "joined while a panic unwinds"),
-            Denied::Cancelled => (CancelKind::Requested, "the joiner was cancelled"),
-        };
-        Err(JoinError::Cancelled(CancelReason::new(kind, message, at)))
+        Err(not_waited(denied, at))
     }
 
     /// Panics if this thread would wait for what only itself can do.
@@ -385,6 +387,23 @@ impl<T> JoinHandle<T> {
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
+}
+
+/// What a joiner gets that could not wait.
+#[cold]
+pub(crate) fn not_waited(denied: Denied, at: &'static Location<'static>) -> JoinError {
+    let (kind, message) = match denied {
+        Denied::Unwinding => (CancelKind::Unwinding, "nobody can wait while a panic unwinds"),
+        Denied::Cancelled => (CancelKind::Requested, "the joiner was cancelled"),
+    };
+    JoinError::Cancelled(CancelReason::new(kind, message, at))
+}
+
+/// A task joins itself.
+#[cold]
+#[inline(never)]
+pub(crate) fn joins_itself(at: &'static Location<'static>) -> ! {
+    panic!("a task joins itself at {at}: it would wait for ever");
 }
 
 impl<T> Drop for JoinHandle<T> {

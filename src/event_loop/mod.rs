@@ -34,7 +34,7 @@ pub use handle::{External, LoopClosed, LoopHandle, external, handle};
 pub use join::{JoinError, JoinHandle, Panic};
 pub use spawn::{TaskBuilder, spawn, task};
 
-pub(crate) use join::{drop_quietly, outcome, refused};
+pub(crate) use join::{drop_quietly, joins_itself, not_waited, outcome, refused};
 pub(crate) use spawn::Wishes;
 
 use self::drive::Patience;
@@ -116,6 +116,8 @@ pub struct EventLoop {
     watch: Option<Watchdog>,
     /// The task of the closure that `run` runs now.
     running: Cell<Option<&'static Task>>,
+    /// Where the loop was stopped when no closure ran.
+    stop_next: Cell<Option<&'static Location<'static>>>,
     /// The most tasks since stacks were trimmed last.
     most: Cell<usize>,
     /// It stays on its thread.
@@ -188,6 +190,7 @@ impl EventLoop {
             name,
             watch,
             running: Cell::new(None),
+            stop_next: Cell::new(None),
             most: Cell::new(0),
             thread: PhantomData,
         }
@@ -220,9 +223,10 @@ impl EventLoop {
         }
     }
 
-    /// Cancels the closure of `run`.
+    /// Cancels the closure of `run`; if none runs, that of the next one.
     fn stop_running(&self, at: &'static Location<'static>) {
-        if let Some(task) = self.running.get() {
+        let Some(task) = self.running.get() else { return self.stop_next.set(Some(at)) };
+        {
             let reason = CancelReason::new(CancelKind::Stopped, "its event loop was stopped", at);
             task.root().cancel(reason);
         }
@@ -254,8 +258,6 @@ impl EventLoop {
         let _entered = self.enter(what, at);
         let this = &*self;
         let home = this.home();
-        // What was to be stopped before is over.
-        this.look();
         let (result, deadlock) = (Cell::new(None), Cell::new(None));
         let boundary = home.take_boundary();
         boundary.open(Kind::Scope, home.new_serial(), None, Some(home.root()));
@@ -274,6 +276,9 @@ impl EventLoop {
                 let task = scope.make(Main { f, result: &result }, making);
                 this.running.set(Some(task));
                 task.enqueue();
+                if let Some(at) = this.stop_next.take() {
+                    this.stop_running(at);
+                }
             },
         );
         this.running.set(None);
@@ -478,7 +483,7 @@ impl Drop for EventLoop {
                 report::tell(
                     ReportKind::LoopLeaked,
                     format!(
-                        "an event loop{} with {} tasks was dropped {}: they stay as they are",
+                        "an event loop{} was dropped {}, and its tasks ({}) stay as they are",
                         self.name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default(),
                         home.tasks(),
                         if thread::panicking() { "while a panic unwinds" } else { "inside a task" },

@@ -15,12 +15,14 @@ use std::thread;
 
 use super::frame::Frame;
 use crate::coroutine::{self, Payload};
-use crate::event_loop::{JoinError, Wishes, drop_quietly, outcome, refused};
+use crate::event_loop::{
+    JoinError, Wishes, drop_quietly, joins_itself, not_waited, outcome, refused,
+};
 use crate::report::{self, ReportKind};
 use crate::stacks::SpawnError;
 use crate::task::{
-    CancelKind, CancelReason, Claim, Denied, FirstError, Home, Kind, Making, Panics, Refusal,
-    RemoteTask, Scope, Task, TaskId, TryScope, Wait, lend, wait_shielded, wait_until,
+    CancelKind, CancelReason, Claim, FirstError, Home, Kind, Making, Panics, Refusal, RemoteTask,
+    Scope, Task, TaskId, TryScope, Wait, lend, wait_shielded, wait_until,
 };
 
 /// Runs a closure that may spawn tasks which borrow, and waits until all of them have ended.
@@ -497,14 +499,14 @@ impl<T> ScopedJoinHandle<'_, T> {
     ///
     /// # Panics
     /// When a task joins itself.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         let at = Location::caller();
         let task = Home::current_task("joining a child");
         if !self.claim.is_given() {
             if task.id() == self.task.id() {
-                panic!("a task joins itself at {at}: it would wait for ever");
+                joins_itself(at);
             }
             self.claim.set_joiner(Some(task));
             let _left = Left(&self.claim);
@@ -549,16 +551,6 @@ impl<T> ScopedJoinHandle<'_, T> {
     pub fn name(&self) -> Option<Cow<'static, str>> {
         Home::here().and_then(|home| self.task.here(home)).and_then(Task::name)
     }
-}
-
-/// There could be no wait.
-#[cold]
-fn not_waited(denied: Denied, at: &'static Location<'static>) -> JoinError {
-    let (kind, message) = match denied {
-        Denied::Unwinding => (CancelKind::Unwinding, "joined while a panic unwinds"),
-        Denied::Cancelled => (CancelKind::Requested, "the joiner was cancelled"),
-    };
-    JoinError::Cancelled(CancelReason::new(kind, message, at))
 }
 
 /// Takes the joiner out, however its wait ends.

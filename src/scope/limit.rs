@@ -115,7 +115,8 @@ impl CancelHandle {
 /// Runs a closure that can be cancelled on its own.
 ///
 /// # Pausing
-/// Never by itself.
+/// Never by itself. A task may pause inside; a bare coroutine or generator cannot, while this is open on its
+/// stack.
 ///
 /// # Errors
 /// When it was cancelled, and the closure unwound because of that. A closure that ends first, or catches the
@@ -144,7 +145,8 @@ pub fn cancel_scope<T>(f: impl FnOnce(&CancelScope) -> T) -> Result<T, Cancelled
 /// Runs a closure for this long at most. Of nested limits the nearest wins, whichever is further out.
 ///
 /// # Pausing
-/// Never by itself. The limit is noticed at the closure's pauses: code that never pauses is not stopped.
+/// Never by itself. A task may pause inside; a bare coroutine or generator cannot, while this is open on its
+/// stack. The limit is noticed at the closure's pauses: code that never pauses is not stopped.
 ///
 /// # Errors
 /// When the time was over, and the closure unwound because of that. A closure that ends first, if only at
@@ -233,7 +235,10 @@ impl Drop for Unset<'_> {
 /// For clean-up that has to wait, and short: whoever cancels waits for it.
 ///
 /// # Pausing
-/// Never by itself. If the task was cancelled meanwhile, the next pause after it unwinds.
+/// Never by itself. A task may pause inside; a bare coroutine or generator cannot, while this is open on its
+/// stack. If the task was cancelled meanwhile, the next pause after it unwinds. What waits in here for what
+/// never comes keeps a shutdown or the end of a deadlock from ending the task: it is given up then, and aborts
+/// the process if it borrows from the caller of `run`.
 ///
 /// # Panics
 /// Outside a task. A panic of the closure comes out unchanged.

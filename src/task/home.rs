@@ -604,6 +604,9 @@ fn new_boundary() -> &'static Boundary {
 #[inline(never)]
 #[track_caller]
 fn no_task(what: &str) -> ! {
+    // The name of an operation, as one writes it; a description stays as it is.
+    let name = format!("`{what}`");
+    let what = if what.contains([' ', '`']) { what } else { name.as_str() };
     match Home::here() {
         Some(_) => panic!(
             "{what} needs a task, and this is the event loop's own code (a destructor of what a task \

@@ -4,7 +4,7 @@
 //!              other threads                            the loop
 //!   push the message                          sleep:   AWAKE -> ASLEEP, unless there is MAIL
 //!   MAIL, and what was it before?                      park until it is not ASLEEP any more
-//!     ASLEEP -> unpark the loop's thread      read:    MAIL -> AWAKE, then take all messages
+//!     ASLEEP -> unpark the loop's thread      read:    MAIL -> AWAKE, then take messages
 //!     MAIL   -> nothing to do                          (a message that comes meanwhile says MAIL again)
 //! ```
 //!
@@ -78,7 +78,7 @@ pub(crate) struct Inbox {
     thread: Thread,
     /// Called for the first mail since the loop looked last.
     on_wake: Option<OnWake>,
-    /// Wakers that exist. Relaxed: the last change comes to the loop's attention by a message.
+    /// Wakers that exist. Going down with Release, read with Acquire, as the next.
     wakers: AtomicUsize,
     /// Guards that say that somebody outside will wake the loop.
     externals: AtomicUsize,

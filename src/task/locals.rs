@@ -226,10 +226,16 @@ impl<T: 'static> fmt::Debug for TaskLocal<T> {
 /// ```
 #[macro_export]
 macro_rules! task_local {
-    ($($(#[$meta:meta])* $vis:vis static $name:ident: $type:ty = $init:expr;)*) => {
+    ($($(#[$meta:meta])* $vis:vis static $name:ident: $type:ty = $init:expr);* $(;)?) => {
         $(
             $(#[$meta])*
             $vis static $name: $crate::TaskLocal<$type> = $crate::TaskLocal::new(|| $init);
         )*
+    };
+    ($($(#[$meta:meta])* $vis:vis static $name:ident: $type:ty);* $(;)?) => {
+        ::core::compile_error!(
+            "a task-local needs a value to start with: `static NAME: Type = value;` \
+             (an `Option` that is `None`, if there is none)"
+        );
     };
 }

@@ -73,7 +73,7 @@ pub fn yield_now() {
         Some(task) if !thread::panicking() && !task.is_disturbed() => {
             task.give_way();
             if task.is_disturbed() {
-                yield_disturbed(task, Location::caller());
+                disturbed(task, Location::caller());
             }
         }
         other => yield_with_care(other, Location::caller()),
@@ -101,7 +101,7 @@ fn yield_with_care(task: Option<&'static Task>, at: &'static Location<'static>) 
 /// It was cancelled while others had their turn.
 #[cold]
 #[inline(never)]
-fn yield_disturbed(task: &'static Task, at: &'static Location<'static>) {
+fn disturbed(task: &'static Task, at: &'static Location<'static>) {
     let _ = task.check(at);
 }
 
@@ -132,20 +132,37 @@ fn yield_disturbed(task: &'static Task, at: &'static Location<'static>) {
 ///     });
 /// });
 /// ```
+#[inline(always)]
 #[track_caller]
 pub fn pause() {
     let at = Location::caller();
-    let task = match Home::here() {
-        None => return thread::park(),
-        Some(_) => Home::current_task("`pause`"),
+    match Home::running_task() {
+        Some(task) if !thread::panicking() && !task.is_disturbed() => {
+            task.waits_for(Wait { what: &"pause", at, subject: 0 });
+            task.rest();
+            if task.is_disturbed() {
+                disturbed(task, at);
+            }
+        }
+        other => pause_with_care(other, at),
+    }
+}
+
+/// Every pause that is not on the fast path.
+#[cold]
+#[inline(never)]
+fn pause_with_care(task: Option<&'static Task>, at: &'static Location<'static>) {
+    let task = match (task, Home::here()) {
+        (Some(task), _) => task,
+        (None, None) => return thread::park(),
+        (None, Some(_)) => Home::current_task("`pause`"),
     };
-    match task.check(at) {
-        Err(Denied::Unwinding) => cannot_wait("pause", task, at),
-        Err(Denied::Cancelled) | Ok(()) => {}
+    if task.check(at) == Err(Denied::Unwinding) {
+        cannot_wait("pause", task, at);
     }
     task.waits_for(Wait { what: &"pause", at, subject: 0 });
     task.rest();
-    let _ = task.check(at);
+    task.check_again(at);
 }
 
 /// A wait was asked for where nobody can wait.

@@ -28,6 +28,10 @@ struct Shared {
 ///
 /// It is also a [`std::task::Waker`], by `From`.
 ///
+/// With a virtual clock, a loop on which nothing can go on waits while wakers of its tasks exist, instead of
+/// reporting a deadlock; but it does jump to the next deadline. If that has to wait for the other thread, too,
+/// hold an [`external`](crate::external) guard.
+///
 /// ```
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,0 +1,69 @@
+//! Stacks for the floors: cut out of one mapping, so that there can be as many as memory allows, and
+//! kept for ever.
+//!
+//! No guards: the code on them is ours and calls nothing deep. Each begins some cache lines further
+//! from the end of its slot than the one before, so that the words in use of many stacks do not
+//! compete for the same places in the cache.
+
+use corosensei::stack::Stack;
+#[cfg(unix)]
+use corosensei::stack::StackPointer;
+
+/// As many stacks, none of them touched yet.
+#[cfg(unix)]
+pub fn slots(count: usize) -> impl Iterator<Item = impl Stack + 'static> {
+    let size = count * Slot::SIZE;
+    let (read_write, flags) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let flags = flags | libc::MAP_NORESERVE;
+    // SAFETY: a new mapping at a place the system chooses: no memory that is in use changes.
+    let low = unsafe { libc::mmap(std::ptr::null_mut(), size, read_write, flags, -1, 0) };
+    assert!(low != libc::MAP_FAILED, "mmap: {}", std::io::Error::last_os_error());
+    // SAFETY: advice on the mapping made above, which is `size` bytes long. A stack on a page of 2 MiB
+    // would take all of it.
+    #[cfg(target_os = "linux")]
+    unsafe {
+        libc::madvise(low, size, libc::MADV_NOHUGEPAGE)
+    };
+    let low = low as usize;
+    (0..count).map(move |number| Slot { low: low + number * Slot::SIZE, number })
+}
+
+/// As many stacks of the system's.
+#[cfg(not(unix))]
+pub fn slots(count: usize) -> impl Iterator<Item = impl Stack + 'static> {
+    (0..count).map(|_| corosensei::stack::DefaultStack::default())
+}
+
+/// A stack.
+#[cfg(unix)]
+struct Slot {
+    /// Its lowest address.
+    low: usize,
+    /// Where it is in the row.
+    number: usize,
+}
+
+#[cfg(unix)]
+impl Slot {
+    /// Bytes: what Segno takes for a small stack.
+    const SIZE: usize = 64 * 1024;
+    /// Bytes that the next one begins further down.
+    const SHIFT: usize = 64;
+    /// After so many the shift begins anew; they fill half a page.
+    const SHIFTS: usize = 32;
+}
+
+// SAFETY: the memory is mapped for ever, and nobody else's: each slot is made once. There is no guard,
+// and the floors, which alone use it, stay far above the lower end.
+#[cfg(unix)]
+unsafe impl Stack for Slot {
+    fn base(&self) -> StackPointer {
+        let shift = self.number % Slot::SHIFTS * Slot::SHIFT;
+        StackPointer::new(self.low + Slot::SIZE - shift).expect("not at address 0")
+    }
+
+    fn limit(&self) -> StackPointer {
+        StackPointer::new(self.low).expect("not at address 0")
+    }
+}
