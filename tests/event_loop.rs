@@ -1143,3 +1143,27 @@ fn a_loop_says_what_it_is() {
     let text = format!("{events:?} {:?} {:?}", events.handle(), EventLoop::builder());
     assert!(text.contains("audio"), "{text}");
 }
+
+#[test]
+fn a_stop_after_the_closure_of_run_has_ended_touches_nobody_else() {
+    let mut events = virtually();
+    let handle = events.handle();
+    // The closure ends because of the deadlock; the task outlives it, and stops the loop then.
+    drop(events.spawn(move || {
+        let _ = std::panic::catch_unwind(segno::pause);
+        segno::shield(|| {
+            segno::sleep(SECOND);
+            handle.stop();
+            segno::sleep(SECOND);
+        });
+    }));
+    assert!(matches!(events.run(segno::pause), Err(RunError::Deadlock(_))));
+    assert!(matches!(events.run(|| ()), Err(RunError::Stopped)), "it stops the next one");
+    let cancelled = events.run(|| {
+        let tasks: Vec<_> = (0..40).map(|_| segno::spawn(|| segno::sleep(Duration::MAX))).collect();
+        segno::yield_now();
+        tasks.iter().for_each(|task| task.cancel("over"));
+        tasks.into_iter().map(segno::JoinHandle::join).filter(Result::is_err).count()
+    });
+    assert_eq!(cancelled.unwrap(), 40);
+}

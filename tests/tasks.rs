@@ -1956,3 +1956,60 @@ fn results_of_any_size_and_alignment_reach_their_joiner_or_are_dropped_once() {
         });
     }
 }
+
+#[test]
+fn what_starts_at_once_where_its_spawner_must_not_pause_is_refused_before_it_is_made() {
+    segno::run(|| {
+        let text = panic_text(|| {
+            segno::scope(|s| no_pause(|| drop(s.task("never").start_now().spawn(|| ()))));
+        });
+        assert!(text.contains("no_pause"), "{text}");
+        let captured = Rc::new(());
+        let theirs = captured.clone();
+        let text = panic_text(move || {
+            no_pause(|| drop(segno::task("never").start_now().spawn(move || drop(theirs))));
+        });
+        assert!(text.contains("no_pause"), "{text}");
+        assert_eq!(Rc::strong_count(&captured), 1);
+    });
+}
+
+#[test]
+fn who_starts_tasks_at_once_for_ever_does_not_keep_others_from_their_turn() {
+    let over = Cell::new(false);
+    let started = Cell::new(0);
+    segno::run(|| {
+        segno::scope(|s| {
+            s.spawn(|| {
+                for _ in 0..10 {
+                    segno::yield_now();
+                }
+                over.set(true);
+            });
+            while !over.get() {
+                assert!(started.get() < 100_000, "the other one never had its turn");
+                s.task("at once")
+                    .start_now()
+                    .spawn(|| started.set(started.get() + 1))
+                    .join()
+                    .unwrap();
+            }
+        });
+    });
+}
+
+#[test]
+fn joining_what_has_ended_never_needs_a_pause() {
+    segno::run(|| {
+        let tasks: Vec<_> = (0..200).map(|i| segno::spawn(move || i)).collect();
+        segno::scope(|s| {
+            let children: Vec<_> = (0..200).map(|i| s.spawn(move || i)).collect();
+            segno::yield_now();
+            no_pause(|| {
+                for (i, (task, child)) in tasks.into_iter().zip(children).enumerate() {
+                    assert_eq!((task.join().unwrap(), child.join().unwrap()), (i, i));
+                }
+            });
+        });
+    });
+}

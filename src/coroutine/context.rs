@@ -155,6 +155,24 @@ pub(crate) unsafe fn context_above(link: *const ()) -> *const Context {
     }
 }
 
+/// Whether [`check_pause`] would let this pass.
+pub(crate) fn may_pause(target: &Context) -> bool {
+    for here in chain() {
+        if open_for(here, target).is_some() {
+            return false;
+        }
+        if ptr::eq(here, target) {
+            return true;
+        }
+    }
+    false
+}
+
+/// The innermost frame open on `here` that a pause of `target` must not leave.
+fn open_for(here: &Context, target: &Context) -> Option<Opened> {
+    if target.task.get() { here.barred.get() } else { here.opened.get() }
+}
+
 /// A frame that must not be left by a pause: what it is, and where it was opened.
 type Opened = (&'static str, &'static Location<'static>);
 
@@ -410,8 +428,7 @@ pub(crate) fn check_pause(target: &Context, at: &'static Location<'static>) {
         );
     }
     for here in chain() {
-        let open = if target.task.get() { here.barred.get() } else { here.opened.get() };
-        if let Some((what, opened_at)) = open {
+        if let Some((what, opened_at)) = open_for(here, target) {
             panic!(
                 "paused {target} at {at} inside `{what}` opened at {opened_at} on {here}: \
                  that must be left before anything around it pauses"

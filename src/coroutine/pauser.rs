@@ -14,7 +14,7 @@ use std::ptr;
 
 use super::cancel::{self, LONG_PATIENCE};
 use super::context::{
-    Context, Order, Types, chain, check_pause, context_above, panicking, stack_pointer,
+    Context, Order, Types, chain, check_pause, context_above, may_pause, panicking, stack_pointer,
 };
 use super::parcel::{Word, pack, unpack};
 use super::switch::Yielder;
@@ -101,6 +101,11 @@ impl<In, Out> Pauser<In, Out> {
         if !context.reaches(stack_pointer()) {
             check_pause_of_task(context, Location::caller());
         }
+    }
+
+    /// Whether a task may pause here.
+    pub(crate) fn may_pause_task(&self) -> bool {
+        may_pause(self.context())
     }
 
     /// Pauses a task, for which [`check_task`](Self::check_task) was called just before. Its room has looked

@@ -48,15 +48,17 @@ impl EventLoop {
     pub(super) fn round(&self, done: &dyn Fn() -> bool) {
         let home = self.home();
         self.look();
+        home.ready.begin_round();
         self.most.set(self.most.get().max(home.tasks()));
         let mut left = home.ready.len();
         while left > 0 {
             for _ in 0..left.min(LOOK_AFTER) {
+                let counts = !home.ready.has_first();
                 let Some(task) = home.ready.pop(left) else {
                     left = 0;
                     break;
                 };
-                left -= 1;
+                left -= usize::from(counts);
                 if left >= LONG {
                     prefetch(home);
                 }
@@ -136,7 +138,7 @@ impl EventLoop {
         }
         match home.nearest() {
             Some(deadline) if home.time.is_virtual() => {
-                if self.inbox().is_awaited() {
+                if self.inbox().is_awaited() || home.waits_outside() {
                     self.inbox().sleep(None);
                 } else {
                     home.time.jump(deadline);

@@ -43,7 +43,8 @@ use crate::coroutine::{self, OpenFrame, Payload};
 use crate::model::sync::Arc;
 use crate::report::{self, ReportKind};
 use crate::task::{
-    CancelKind, CancelReason, Home, Inbox, Job, Kind, Making, Message, Refusal, Task, lend,
+    CancelKind, CancelReason, Home, Inbox, Job, Kind, Making, Message, Refusal, RemoteTask, Task,
+    lend,
 };
 
 /// Runs a closure as a task of a new event loop on this thread, and returns what it returns.
@@ -115,7 +116,7 @@ pub struct EventLoop {
     /// Its watchdog.
     watch: Option<Watchdog>,
     /// The task of the closure that `run` runs now.
-    running: Cell<Option<&'static Task>>,
+    running: Cell<Option<RemoteTask>>,
     /// Where the loop was stopped when no closure ran.
     stop_next: Cell<Option<&'static Location<'static>>>,
     /// The most tasks since stacks were trimmed last.
@@ -225,11 +226,10 @@ impl EventLoop {
 
     /// Cancels the closure of `run`; if none runs, that of the next one.
     fn stop_running(&self, at: &'static Location<'static>) {
-        let Some(task) = self.running.get() else { return self.stop_next.set(Some(at)) };
-        {
-            let reason = CancelReason::new(CancelKind::Stopped, "its event loop was stopped", at);
-            task.root().cancel(reason);
-        }
+        let running = self.running.get().and_then(|task| task.here(self.home()));
+        let Some(task) = running else { return self.stop_next.set(Some(at)) };
+        let reason = CancelReason::new(CancelKind::Stopped, "its event loop was stopped", at);
+        task.root().cancel(reason);
     }
 
     /// Runs a closure in a task, until that has ended. Other tasks have their turns meanwhile, and stay for
@@ -274,7 +274,7 @@ impl EventLoop {
                     id: 0,
                 };
                 let task = scope.make(Main { f, result: &result }, making);
-                this.running.set(Some(task));
+                this.running.set(Some(RemoteTask::new(task)));
                 task.enqueue();
                 if let Some(at) = this.stop_next.take() {
                     this.stop_running(at);

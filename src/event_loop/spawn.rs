@@ -83,12 +83,19 @@ impl Wishes {
         Self { name, stack_size: None, now: false }
     }
 
-    /// What a task made at this line is to be like.
+    /// What a task made at this line is to be like. Panics where a spawner that would have to pause cannot.
+    #[track_caller]
     pub(crate) fn making(
         &self,
         home: &Home,
         spawned_at: &'static Location<'static>,
     ) -> Result<Making, SpawnError> {
+        if self.now && !std::thread::panicking() {
+            // Before there is a task, so that none is left behind if its spawner must not pause here.
+            if let Some(spawner) = home.current() {
+                spawner.check_place();
+            }
+        }
         let request: Request = self.stack_size.map_or(Ok(home.request()), request)?;
         Ok(Making { request, name: Some(self.name.clone()), spawned_at, id: 0 })
     }

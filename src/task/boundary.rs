@@ -99,6 +99,7 @@ impl Boundary {
         task: Option<&'static Task>,
         outer: Option<&'static Boundary>,
     ) {
+        debug_assert!(!self.is_cancelled(), "a cancellation was left over");
         self.kind.set(kind);
         self.serial.set(serial);
         self.task.set(task);
@@ -213,7 +214,7 @@ impl Boundary {
     /// woken.
     #[cold]
     pub(crate) fn cancel(&'static self, reason: CancelReason) {
-        if self.is_cancelled() {
+        if self.serial.get() == 0 || self.is_cancelled() {
             return;
         }
         self.order.set(Some(Box::new(Order {

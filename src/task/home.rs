@@ -511,6 +511,11 @@ impl Home {
         self.outside.set(self.outside.get() - 1);
     }
 
+    /// Whether a task waits for what another thread does.
+    pub(crate) fn waits_outside(&self) -> bool {
+        self.outside.get() > 0
+    }
+
     /// Whether anything outside this thread could still wake a task.
     pub(crate) fn may_be_woken(&self) -> bool {
         self.outside.get() > 0 || self.inbox().may_be_woken()

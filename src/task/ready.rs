@@ -14,12 +14,17 @@ use super::record::Task;
 /// Slots that an empty queue keeps; a page of them.
 const KEEP: usize = 512;
 
+/// How often in one round a task may go before the others.
+const FAVOURS: u32 = 64;
+
 /// Tasks that may be resumed now.
 pub(crate) struct Ready {
     /// In the order in which they came.
     queue: UnsafeCell<VecDeque<&'static Task>>,
     /// How many at the front were put there, and come first in any order.
     first: Cell<usize>,
+    /// How many more may be put there in this round: who goes before the others must not do so for ever.
+    favours: Cell<u32>,
     /// State of the generator that shuffles, if the order is to be a random one.
     dice: Cell<Option<u64>>,
 }
@@ -27,7 +32,12 @@ pub(crate) struct Ready {
 impl Ready {
     /// An empty queue.
     pub(crate) const fn new() -> Self {
-        Self { queue: UnsafeCell::new(VecDeque::new()), first: Cell::new(0), dice: Cell::new(None) }
+        Self {
+            queue: UnsafeCell::new(VecDeque::new()),
+            first: Cell::new(0),
+            favours: Cell::new(FAVOURS),
+            dice: Cell::new(None),
+        }
     }
 
     /// Lends the queue to a closure.
@@ -47,6 +57,24 @@ impl Ready {
     #[inline(always)]
     pub(crate) fn push(&self, task: &'static Task) {
         self.with(|queue| queue.push_back(task));
+    }
+
+    /// A round begins.
+    pub(crate) fn begin_round(&self) {
+        self.favours.set(FAVOURS);
+    }
+
+    /// Whether one more task may go before the others in this round.
+    pub(crate) fn grant(&self) -> bool {
+        let left = self.favours.get().checked_sub(1);
+        self.favours.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    /// Whether the next one was put in front, and so is none of those that the round began with.
+    #[inline(always)]
+    pub(crate) fn has_first(&self) -> bool {
+        self.first.get() > 0
     }
 
     /// Puts a task before all others.

@@ -441,8 +441,14 @@ impl Task {
     #[track_caller]
     pub(crate) fn give_way_to_first(&'static self, first: &'static Task) {
         self.check_place();
-        self.enqueue_first();
-        first.enqueue_first();
+        if self.home().ready.grant() {
+            self.enqueue_first();
+            first.enqueue_first();
+        } else {
+            // It has gone before the others for long enough.
+            first.enqueue();
+            self.enqueue();
+        }
         self.switch_away();
     }
 
@@ -567,7 +573,17 @@ impl Task {
     pub(crate) fn spend(&'static self) {
         match self.budget.get().checked_sub(1) {
             Some(left) => self.budget.set(left),
-            None => self.give_way(),
+            None => self.give_way_if_possible(),
+        }
+    }
+
+    /// Lets others go first, if this is a place to pause at.
+    #[cold]
+    #[inline(never)]
+    fn give_way_if_possible(&'static self) {
+        // SAFETY: as in `check_place`.
+        if unsafe { &*self.pauser.get() }.may_pause_task() {
+            self.give_way();
         }
     }
 
