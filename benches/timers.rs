@@ -11,9 +11,10 @@
 //!   yield, and giving it up.
 //!
 //! Against: deadlines in a heap and a thread that sleeps until the next (the floor of the sleeps: no
-//! tasks); a deadline that is put into an ordered map and taken out (the floor of the timeouts: no
-//! task and no yield); tokio's loop of the current thread; async-executor with the timers of
-//! async-io; may.
+//! tasks), and the same with a fresh stack for each, guarded and its first page touched, which is the
+//! kernel's work (the floor of stackful tasks, where no stacks are there yet); a deadline that is put
+//! into an ordered map and taken out (the floor of the timeouts: no task and no yield); tokio's loop
+//! of the current thread; async-executor with the timers of async-io; may.
 //!
 //! Fair, because the sleeps are the same in the same order, each in a process of its own. tokio's
 //! timers are true to a millisecond, by its documentation, and so wake it a thousand times in a
@@ -30,6 +31,7 @@ use segno_benches::rivals::{
     on_async_executor, on_tokio, one_worker_of_may, shuffled, tokio_with_timers,
 };
 use segno_benches::row::{Kind, Row};
+use segno_benches::slots::touch_fresh;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -55,6 +57,7 @@ type Sleeper = fn(Vec<Duration>);
 
 const SLEEPERS: &[(Kind, &str, Sleeper)] = &[
     (Kind::Floor, "a heap and a thread", sleep_by_heap),
+    (Kind::Floor, "the same, and fresh stacks", sleep_by_heap_with_stacks),
     (Kind::Rival, "tokio", sleep_on_tokio),
     (Kind::Rival, "async-io", sleep_on_async_io),
     (Kind::Rival, "may", sleep_on_may),
@@ -139,6 +142,12 @@ fn sleep_by_heap(sleeps: Vec<Duration>) {
             _ => drop(heap.pop()),
         }
     }
+}
+
+/// What stackful tasks cannot do without: a page of stack each, and a guard, from the kernel.
+fn sleep_by_heap_with_stacks(sleeps: Vec<Duration>) {
+    touch_fresh(sleeps.len());
+    sleep_by_heap(sleeps);
 }
 
 fn sleep_on_tokio(sleeps: Vec<Duration>) {
