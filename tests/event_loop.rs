@@ -18,41 +18,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use segno::{
-    CancelKind, Clock, DeadlockReport, EventLoop, JoinError, JoinHandle, LoopClosed, LoopHandle,
-    RunError, SpawnError, Waker,
+    CancelKind, Clock, DeadlockReport, EventLoop, JoinHandle, LoopClosed, LoopHandle, RunError,
+    SpawnError, Waker,
 };
 
-use support::{Dice, OnDrop, Tally, alone, panic_of, panic_text, reports, while_unwinding};
+use support::{
+    Dice, OnDrop, Tally, alone, in_time, panic_of, panic_text, reason_of, reports, virtually,
+    while_unwinding,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
-
-fn virtually() -> EventLoop {
-    EventLoop::builder().clock(Clock::virtual_time()).build()
-}
-
-/// Ends the process if `f` takes longer than any test should: a hang is a failure that has a name.
-fn in_time<R>(f: impl FnOnce() -> R) -> R {
-    let (done, over) = mpsc::channel::<()>();
-    let name = thread::current().name().unwrap_or("a test").to_owned();
-    thread::spawn(move || {
-        if over.recv_timeout(60 * SECOND) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("{name} hangs");
-            std::process::exit(102);
-        }
-    });
-    let value = f();
-    drop(done);
-    value
-}
-
-#[track_caller]
-fn reason_of<T: std::fmt::Debug>(joined: Result<T, JoinError>) -> segno::CancelReason {
-    match joined {
-        Err(JoinError::Cancelled(reason)) => reason,
-        other => panic!("it was to be cancelled, and is {other:?}"),
-    }
-}
 
 #[track_caller]
 fn deadlock_of<T: std::fmt::Debug>(result: Result<T, RunError>) -> DeadlockReport {

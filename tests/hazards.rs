@@ -25,7 +25,8 @@ use segno::{
 };
 
 use support::{
-    OnDrop, Tally, alone, assert_aborted, assert_exited, child, reports, while_unwinding,
+    OnDrop, Tally, alone, assert_aborted, assert_exited, child, in_time, reports, virtually,
+    while_unwinding,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -59,31 +60,12 @@ unsafe impl GlobalAlloc for Spoiler {
 #[global_allocator]
 static SPOILER: Spoiler = Spoiler;
 
-/// Ends the process if `f` takes longer than any scenario should: a hang is a failure that has a name.
-fn in_time<R>(f: impl FnOnce() -> R) -> R {
-    let (done, over) = mpsc::channel::<()>();
-    let name = thread::current().name().unwrap_or("a test").to_owned();
-    thread::spawn(move || {
-        if over.recv_timeout(10 * SECOND) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("{name} hangs");
-            std::process::exit(102);
-        }
-    });
-    let value = f();
-    drop(done);
-    value
-}
-
 /// A scenario in a process of its own that ends well.
 #[track_caller]
 fn survives(test: &str, scenario: impl FnOnce()) -> Output {
     let output = child(test, || in_time(scenario));
     assert_exited(&output, 0);
     output
-}
-
-fn virtually() -> EventLoop {
-    EventLoop::builder().clock(Clock::virtual_time()).build()
 }
 
 fn text(output: &Output) -> String {

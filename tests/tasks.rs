@@ -24,14 +24,13 @@ use segno::{
     MissedTicks, Outlet, Pauser, ReportKind, SpawnError, Waker, is_cancel, no_pause, task_local,
 };
 
-use support::{OnDrop, Tally, alone, panic_of, panic_text, reports, text_of, while_unwinding};
+use support::{
+    OnDrop, Tally, alone, in_time, panic_of, panic_text, reason_of, reports, text_of, virtually,
+    while_unwinding,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
-
-fn virtually() -> EventLoop {
-    EventLoop::builder().clock(Clock::virtual_time()).build()
-}
 
 /// Runs a closure in a task, by a virtual clock; everything on the loop has ended afterwards.
 #[track_caller]
@@ -40,30 +39,6 @@ fn in_task<T>(f: impl FnOnce() -> T) -> T {
     let value = events.run(f).unwrap();
     events.shutdown();
     value
-}
-
-/// Ends the process if `f` takes longer than any test should: a hang is a failure that has a name.
-fn in_time<R>(f: impl FnOnce() -> R) -> R {
-    let (done, over) = mpsc::channel::<()>();
-    let name = thread::current().name().unwrap_or("a test").to_owned();
-    thread::spawn(move || {
-        if over.recv_timeout(60 * SECOND) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("{name} hangs");
-            std::process::exit(102);
-        }
-    });
-    let value = f();
-    drop(done);
-    value
-}
-
-/// Why a task was cancelled.
-#[track_caller]
-fn reason_of<T: std::fmt::Debug>(joined: Result<T, JoinError>) -> segno::CancelReason {
-    match joined {
-        Err(JoinError::Cancelled(reason)) => reason,
-        other => panic!("it was to be cancelled, and is {other:?}"),
-    }
 }
 
 /// Time since the loop of this task began.

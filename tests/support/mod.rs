@@ -8,10 +8,14 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Command, ExitStatus, Output};
 use std::rc::Rc;
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once, PoisonError, mpsc};
 use std::thread;
+use std::time::Duration;
 
-use segno::{Coroutine, Generator, Outlet, Pauser, Report, State, on_report, stack};
+use segno::{
+    CancelReason, Clock, Coroutine, EventLoop, Generator, JoinError, Outlet, Pauser, Report, State,
+    on_report, stack,
+};
 
 /// Runs a test while no other test of this file runs: `stack::stats` counts the stacks of the whole
 /// process. On a thread of its own, which has ended when this returns: a thread that ends hands its
@@ -304,5 +308,35 @@ impl Dice {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i + 1));
         }
+    }
+}
+
+/// A loop with a virtual clock.
+pub(crate) fn virtually() -> EventLoop {
+    EventLoop::builder().clock(Clock::virtual_time()).build()
+}
+
+/// Ends the process if `f` takes longer than any test should: a hang is a failure that has a name.
+pub(crate) fn in_time<R>(f: impl FnOnce() -> R) -> R {
+    let (done, over) = mpsc::channel::<()>();
+    let name = thread::current().name().unwrap_or("a test").to_owned();
+    thread::spawn(move || {
+        let limit = Duration::from_secs(60);
+        if over.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("{name} hangs");
+            std::process::exit(102);
+        }
+    });
+    let value = f();
+    drop(done);
+    value
+}
+
+/// Why a task was cancelled.
+#[track_caller]
+pub(crate) fn reason_of<T: std::fmt::Debug>(joined: Result<T, JoinError>) -> CancelReason {
+    match joined {
+        Err(JoinError::Cancelled(reason)) => reason,
+        other => panic!("it was to be cancelled, and is {other:?}"),
     }
 }
