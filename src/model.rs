@@ -11,13 +11,30 @@ pub(crate) mod sync {
 pub(crate) use std::hint::spin_loop;
 pub(crate) use std::thread::{Thread, current, park, park_timeout};
 
+/// Declares a function that is constant here, and cannot be in a model.
+macro_rules! constant {
+    ($(#[$about:meta])* $seen:vis fn $($rest:tt)*) => { $(#[$about])* $seen const fn $($rest)* };
+}
+pub(crate) use constant;
+
+/// What to do between two looks at something that another thread is about to change: at first next to
+/// nothing, then let other threads have the processor, in the end for some time.
+#[cold]
+pub(crate) fn relax(looks: u32) {
+    match looks {
+        0..64 => spin_loop(),
+        64..256 => std::thread::yield_now(),
+        _ => std::thread::sleep(std::time::Duration::from_micros(50)),
+    }
+}
+
 /// A cell that several threads use, in turns. A model sees every access, and whether two of them race.
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
 impl<T> UnsafeCell<T> {
     /// A cell with this in it.
     #[inline(always)]
-    pub(crate) fn new(value: T) -> Self {
+    pub(crate) const fn new(value: T) -> Self {
         Self(std::cell::UnsafeCell::new(value))
     }
 

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `reason` | why something was cancelled |
 //! | `observe` | what happens to tasks, for tests |
+//! | `holder` | who holds what others wait for |
 //! | `body` | what a task runs, without its type |
 //! | `boundary` | what can be cancelled |
 //! | `record` | a task and its life |
@@ -32,6 +33,7 @@
 
 mod reason;
 mod observe;
+mod holder;
 mod body;
 mod boundary;
 mod record;
@@ -48,6 +50,7 @@ mod claim;
 mod pause;
 
 pub use clock::Clock;
+pub use holder::Holder;
 pub use lend::{Scope, TryScope};
 pub use locals::TaskLocal;
 pub use pause::{
@@ -65,7 +68,7 @@ pub(crate) use inbox::{Counted, Inbox, Message, OnWake};
 pub(crate) use lend::{FirstError, Panics, lend, make_static};
 pub(crate) use observe::Event;
 pub(crate) use pause::{wait_shielded, wait_until};
-pub(crate) use record::{Denied, Described, Ending, State, Task, Wait};
+pub(crate) use record::{Denied, Described, Ending, Standing, State, Task, Wait, Ways};
 pub(crate) use remote::{RemoteBoundary, RemoteTask};
 pub(crate) use timers::Timer;
 pub(crate) use waker::wake;

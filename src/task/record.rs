@@ -29,6 +29,7 @@ use std::thread;
 
 use super::body::{Body, Job, Refusal};
 use super::boundary::{Boundary, Kind};
+use super::holder::Holder;
 use super::home::{Home, Making};
 use super::locals::Locals;
 use super::observe::Event;
@@ -110,6 +111,35 @@ impl Ending {
     }
 }
 
+/// Where a task stands in the queue of something that it waits for.
+#[derive(Clone, Copy)]
+pub(crate) struct Standing {
+    /// The place, in the task's own frames.
+    at: *const (),
+    /// What can be done there.
+    ways: &'static Ways,
+}
+
+/// What can be done where a task stands.
+pub(crate) struct Ways {
+    /// Leaves the queue, for a task that is given up; passes on what was handed to it already.
+    pub(crate) give_up: unsafe fn(*const ()),
+    /// Who has what it waits for, if that can be told.
+    pub(crate) holder: unsafe fn(*const ()) -> Option<Holder>,
+}
+
+impl Standing {
+    /// What the task has to know.
+    ///
+    /// # Safety
+    /// The functions may be called with this address, on the task's thread while it is paused, until the task is
+    /// told that it [stands](Task::stands) nowhere.
+    #[inline(always)]
+    pub(crate) unsafe fn new(at: *const (), ways: &'static Ways) -> Self {
+        Self { at, ways }
+    }
+}
+
 /// One task of an event loop. What every resume touches comes first, in two lines of the cache.
 #[repr(C, align(32))]
 pub(crate) struct Task {
@@ -155,6 +185,8 @@ pub(crate) struct Task {
     spawned_at: Cell<&'static Location<'static>>,
     /// What it waits for, or waited for last.
     wait: Cell<Option<Wait>>,
+    /// Where it stands in a queue, if it waits in one.
+    standing: Cell<Option<Standing>>,
     /// Its task-local values.
     locals: Cell<Locals>,
     /// Who wants its result, if that can be anybody beyond the tasks that it borrows from.
@@ -193,6 +225,7 @@ impl Task {
             name: Cell::new(None),
             spawned_at: Cell::new(Location::caller()),
             wait: Cell::new(None),
+            standing: Cell::new(None),
             locals: Cell::new(Locals::none()),
             ending: Cell::new(None),
             joiner: Cell::new(None),
@@ -284,6 +317,19 @@ impl Task {
     /// What it waits for, if it does.
     pub(crate) fn wait(&self) -> Option<Wait> {
         self.wait.get().filter(|_| self.state.get() == State::Paused)
+    }
+
+    /// Who has what it waits for, if it does and if that can be told.
+    pub(crate) fn waits_for_holder(&self) -> Option<Holder> {
+        let standing = self.standing.get().filter(|_| self.state.get() == State::Paused)?;
+        // SAFETY: `Standing::new` has the promise; it is paused, and a loop asks for its own tasks only.
+        unsafe { (standing.ways.holder)(standing.at) }
+    }
+
+    /// Says where it stands from now on.
+    #[inline(always)]
+    pub(crate) fn stands(&self, standing: Option<Standing>) {
+        self.standing.set(standing);
     }
 
     /// Whether it has ever run.
@@ -712,6 +758,10 @@ impl Task {
         mem::forget(self.locals.take());
         if self.outside.take() {
             self.home().remove_outside();
+        }
+        if let Some(standing) = self.standing.take() {
+            // SAFETY: `Standing::new` has the promise; it is not resumed any more.
+            unsafe { (standing.ways.give_up)(standing.at) };
         }
         if let Some(ending) = self.ending.take() {
             let reason = CancelReason::new(

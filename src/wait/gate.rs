@@ -20,6 +20,7 @@
 
 use std::ptr::NonNull;
 
+use super::operation::Asker;
 use super::sleeper::Sleeper;
 use crate::model::sync::atomic::{AtomicU8, Ordering};
 use crate::model::{UnsafeCell, park, spin_loop};
@@ -139,6 +140,14 @@ impl<T> Giver<T> {
     }
 }
 
+impl<T> Giver<T> {
+    /// Whether nobody will take what is given.
+    pub(crate) fn is_left(&self) -> bool {
+        // SAFETY: as in `give`. Relaxed: a hint, `give` decides.
+        unsafe { self.gate.as_ref() }.state.load(Ordering::Relaxed) == LEFT
+    }
+}
+
 impl<T, E: From<CancelReason>> Giver<Result<T, E>> {
     /// What to do when the task that was to give is given up: the taker gets the reason.
     #[inline(always)]
@@ -200,6 +209,21 @@ impl<T> Taker<T> {
         let Some(_waiting) = Waiting::register(this, Sleeper::thread()) else { return };
         while !this.is_ready() {
             park();
+        }
+    }
+
+    /// Waits as whoever asks does, until the value is there.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn wait_as(&mut self, asker: Asker, wait: Wait) -> Result<(), Denied> {
+        match asker {
+            Asker::Task(task) => self.wait(task, wait),
+            Asker::Nobody(denied) if !self.is_ready() => Err(denied),
+            Asker::Nobody(_) => Ok(()),
+            Asker::Thread => {
+                self.block();
+                Ok(())
+            }
         }
     }
 

@@ -2,10 +2,22 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `fence` | a fence between two threads that costs one of them nothing |
+//! | `lock` | the lock around what several tasks and threads share |
 //! | `sleeper` | one who waits, a task or a thread, as the other side wakes it |
 //! | `gate` | a value that one side gives, once, and one other takes |
+//! | `queue` | who waits, first come, first served |
+//! | `operation` | operations that succeed at once or wait in a queue |
 
+mod fence;
+mod lock;
 mod sleeper;
 mod gate;
+mod queue;
+mod operation;
 
 pub(crate) use gate::{Giver, Taker, gate};
+pub(crate) use lock::Locked;
+pub(crate) use operation::{Asker, Attempt, Operation, wake};
+pub(crate) use queue::Queue;
+pub(crate) use sleeper::Woken;

@@ -1,0 +1,278 @@
+//! A channel that holds one value, the last: receivers look at it, and wait until it is another one.
+
+use std::fmt;
+use std::mem;
+use std::ops::Deref;
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::error::RecvError;
+use crate::task::Wait;
+use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken};
+
+/// A channel that holds one value, in the beginning this one. Setting another one never waits. Receivers get the
+/// last value whenever they look, and can wait until it is one that they have not seen.
+///
+/// ```
+/// use segno::sync::channel;
+///
+/// segno::run(|| {
+///     let (tempo, mut player) = channel::watch(60);
+///     segno::scope(|s| {
+///         s.spawn(|| {
+///             assert_eq!(*player.changed().unwrap(), 90);
+///         });
+///         segno::yield_now();
+///         tempo.set(80);
+///         tempo.set(90); // nobody has looked in between
+///     });
+///     assert_eq!(*tempo.get(), 90);
+/// });
+/// ```
+pub fn watch<T>(value: T) -> (WatchSender<T>, WatchReceiver<T>) {
+    let channel = Arc::new(Locked::new(State {
+        value: Arc::new(value),
+        version: 0,
+        senders: 1,
+        receivers: 1,
+        waiting: Queue::new(),
+    }));
+    (WatchSender { channel: channel.clone() }, WatchReceiver { channel, seen: 0 })
+}
+
+/// What is behind the lock.
+struct State<T> {
+    /// The value.
+    value: Arc<T>,
+    /// How often it was set.
+    version: u64,
+    /// Senders that there are; with none it does not change any more.
+    senders: usize,
+    /// Receivers that there are.
+    receivers: usize,
+    /// Receivers that wait for a version that they have not seen.
+    waiting: Queue<Change<T>>,
+}
+
+/// What a receiver asks for, and gets.
+struct Change<T> {
+    /// The version that it has seen.
+    seen: u64,
+    /// Another one; `None` if there will be none.
+    news: Option<(u64, Arc<T>)>,
+}
+
+impl<T> State<T> {
+    /// One who waits goes on, if there is news for it, or will be none. Those who have waited longer have seen
+    /// older versions, so the first one tells.
+    fn serve(&mut self) -> Option<Woken> {
+        let Self { value, version, senders, waiting, .. } = self;
+        let news = waiting.first(|slot| slot.seen != *version)?;
+        if !news && *senders > 0 {
+            return None;
+        }
+        let served = waiting.complete(|slot| {
+            slot.news = (slot.seen != *version).then(|| (*version, value.clone()));
+        });
+        served.map(|((), woken)| woken)
+    }
+}
+
+/// Waiting for news.
+struct Changing<T>(std::marker::PhantomData<T>);
+
+impl<T> Operation for Changing<T> {
+    type State = State<T>;
+    type Slot = Change<T>;
+
+    fn attempt(state: &mut State<T>, slot: &mut Change<T>) -> Attempt {
+        if slot.seen != state.version {
+            slot.news = Some((state.version, state.value.clone()));
+        }
+        let over = slot.news.is_some() || state.senders == 0;
+        if over { Attempt::Done(None) } else { Attempt::Wait }
+    }
+
+    fn queue(state: &mut State<T>) -> &mut Queue<Change<T>> {
+        &mut state.waiting
+    }
+
+    /// It is still news to this receiver.
+    fn pass_on(_: &mut State<T>, _: &mut Change<T>) -> Option<Woken> {
+        None
+    }
+}
+
+/// A value of a [`watch`] channel, as it was when somebody looked. It stays while this is kept.
+pub struct Seen<T>(Arc<T>);
+
+impl<T> Deref for Seen<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Clone for Seen<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Seen<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The end of a [`watch`] channel that sets the value. Cloning it makes one more.
+pub struct WatchSender<T> {
+    /// The channel.
+    channel: Arc<Locked<State<T>>>,
+}
+
+/// The end of a [`watch`] channel that looks at the value. A clone has seen what this one has.
+pub struct WatchReceiver<T> {
+    /// The channel.
+    channel: Arc<Locked<State<T>>>,
+    /// The version that it has seen.
+    seen: u64,
+}
+
+impl<T> WatchSender<T> {
+    /// Sets the value, also if nobody looks. The old one is dropped when the last who looks at it is done.
+    ///
+    /// # Pausing
+    /// Never pauses.
+    pub fn set(&self, value: T) {
+        let value = Arc::new(value);
+        let old = self.channel.with(|state| {
+            state.version += 1;
+            mem::replace(&mut state.value, value)
+        });
+        self.channel.wake_all(State::serve);
+        // Its destructor is the user's.
+        drop(old);
+    }
+
+    /// The value.
+    pub fn get(&self) -> Seen<T> {
+        Seen(self.channel.with(|state| state.value.clone()))
+    }
+
+    /// One more receiver, which has seen the value that is there now.
+    pub fn subscribe(&self) -> WatchReceiver<T> {
+        let seen = self.channel.with(|state| {
+            state.receivers += 1;
+            state.version
+        });
+        WatchReceiver { channel: self.channel.clone(), seen }
+    }
+
+    /// How many receivers there are.
+    pub fn receiver_count(&self) -> usize {
+        self.channel.with(|state| state.receivers)
+    }
+}
+
+impl<T> WatchReceiver<T> {
+    /// The value, which this receiver has then seen.
+    ///
+    /// # Pausing
+    /// Never pauses.
+    pub fn get(&mut self) -> Seen<T> {
+        let (version, value) = self.channel.with(|state| (state.version, state.value.clone()));
+        self.seen = version;
+        Seen(value)
+    }
+
+    /// Whether the value was set since this receiver has seen it.
+    pub fn has_changed(&self) -> bool {
+        self.channel.with(|state| state.version != self.seen)
+    }
+
+    /// Waits until the value is one that this receiver has not seen.
+    ///
+    /// # Pausing
+    /// Pauses while it is not. If the task is cancelled it unwinds, and has seen nothing. Outside a task it blocks
+    /// the thread.
+    ///
+    /// # Errors
+    /// When all senders have been dropped and the last value was seen; where nobody can wait.
+    #[track_caller]
+    pub fn changed(&mut self) -> Result<Seen<T>, RecvError> {
+        let at = Location::caller();
+        let wait = Wait { what: &"changed", at, subject: 0 };
+        let slot = Change { seen: self.seen, news: None };
+        let changed = self.channel.operate::<Changing<T>>(Asker::here(at), wait, slot);
+        let (version, value) =
+            changed.map_err(|_| RecvError::Cancelled)?.news.ok_or(RecvError::Closed)?;
+        self.seen = version;
+        Ok(Seen(value))
+    }
+
+    /// Waits until the value is as wanted; at once if it is already.
+    ///
+    /// # Pausing
+    /// As [`changed`](Self::changed).
+    ///
+    /// # Errors
+    /// As [`changed`](Self::changed).
+    #[track_caller]
+    pub fn wait_for(&mut self, mut wanted: impl FnMut(&T) -> bool) -> Result<Seen<T>, RecvError> {
+        let mut value = self.get();
+        while !wanted(&value) {
+            value = self.changed()?;
+        }
+        Ok(value)
+    }
+}
+
+impl<T> Clone for WatchSender<T> {
+    fn clone(&self) -> Self {
+        self.channel.with(|state| state.senders += 1);
+        Self { channel: self.channel.clone() }
+    }
+}
+
+impl<T> Clone for WatchReceiver<T> {
+    fn clone(&self) -> Self {
+        self.channel.with(|state| state.receivers += 1);
+        Self { channel: self.channel.clone(), seen: self.seen }
+    }
+}
+
+impl<T> Drop for WatchSender<T> {
+    fn drop(&mut self) {
+        let last = self.channel.with(|state| {
+            state.senders -= 1;
+            state.senders == 0
+        });
+        if last {
+            self.channel.wake_all(State::serve);
+        }
+    }
+}
+
+impl<T> Drop for WatchReceiver<T> {
+    fn drop(&mut self) {
+        self.channel.with(|state| state.receivers -= 1);
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for WatchSender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchSender").field("value", &self.get()).finish_non_exhaustive()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for WatchReceiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = Seen(self.channel.with(|state| state.value.clone()));
+        f.debug_struct("WatchReceiver")
+            .field("value", &value)
+            .field("has_changed", &self.has_changed())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,179 @@
+//! Waiting until data behind a mutex is as one needs it.
+
+use std::fmt;
+use std::panic::Location;
+
+use super::mutex::MutexGuard;
+use super::raw::cannot_wait;
+use super::stats::Stats;
+use crate::task::{Denied, Home, Wait};
+use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken, wake};
+
+/// Something about the data of a [`Mutex`](super::Mutex) that may have changed.
+///
+/// Waiting gives the lock back and takes it again; a notification that comes between is not lost. Who waits
+/// longest is notified first. It never returns for no reason, but by the time it has the lock again others may
+/// have changed the data: [`wait_while`](Self::wait_while) looks again.
+///
+/// ```
+/// use segno::sync::{Condvar, Mutex};
+///
+/// let (queue, filled) = (Mutex::new(Vec::new()), Condvar::new());
+/// segno::run(|| {
+///     segno::scope(|s| {
+///         let first = s.spawn(|| filled.wait_while(queue.lock(), |queue| queue.is_empty()).pop());
+///         queue.lock().push(7);
+///         filled.notify_one();
+///         assert_eq!(first.join().unwrap(), Some(7));
+///     });
+/// });
+/// ```
+pub struct Condvar {
+    /// Who waits; a slot says whether its waiter was notified.
+    waiting: Locked<Queue<bool>>,
+}
+
+/// The one who has waited longest is notified.
+fn notify(waiting: &mut Queue<bool>) -> Option<Woken> {
+    waiting.complete(|notified| *notified = true).map(|((), woken)| woken)
+}
+
+/// Waiting for a notification.
+struct Waiting;
+
+impl Operation for Waiting {
+    type State = Queue<bool>;
+    type Slot = bool;
+
+    #[inline(always)]
+    fn attempt(_: &mut Queue<bool>, _: &mut bool) -> Attempt {
+        Attempt::Wait
+    }
+
+    #[inline(always)]
+    fn queue(state: &mut Queue<bool>) -> &mut Queue<bool> {
+        state
+    }
+
+    /// The next one gets the notification.
+    fn pass_on(state: &mut Queue<bool>, notified: &mut bool) -> Option<Woken> {
+        if std::mem::take(notified) { notify(state) } else { None }
+    }
+}
+
+impl Condvar {
+    /// Nobody waits.
+    pub const fn new() -> Self {
+        Self { waiting: Locked::new(Queue::new()) }
+    }
+
+    /// Gives the lock back, waits for a notification, and takes the lock again.
+    ///
+    /// # Pausing
+    /// Always pauses. If the task is cancelled while it waits for the notification it unwinds, without the lock;
+    /// a notification that came at the same instant goes to the next. Once notified it takes the lock whatever is
+    /// cancelled. With `panic = "abort"` it waits as ever. Outside a task it blocks the thread.
+    ///
+    /// While a panic or a cancellation unwinds here, the process is aborted, with a message.
+    #[inline(always)]
+    #[track_caller]
+    pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.wait_at(guard, Location::caller())
+    }
+
+    /// Waits as long as the data is so; not at all if it is not.
+    ///
+    /// # Pausing
+    /// As [`wait`](Self::wait), if it has to wait.
+    #[inline(always)]
+    #[track_caller]
+    pub fn wait_while<'a, T: ?Sized>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        mut condition: impl FnMut(&mut T) -> bool,
+    ) -> MutexGuard<'a, T> {
+        let at = Location::caller();
+        while condition(&mut guard) {
+            guard = self.wait_at(guard, at);
+        }
+        guard
+    }
+
+    /// Both of them.
+    #[inline(always)]
+    #[track_caller]
+    fn wait_at<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        at: &'static Location<'static>,
+    ) -> MutexGuard<'a, T> {
+        let wait = Wait { what: &"wait", at, subject: 0 };
+        let origin = guard.origin();
+        let waited = self.waiting.operate_and::<Waiting>(Asker::here(at), wait, false, || drop(guard));
+        if let Err((denied, _)) = waited {
+            self.wait_all_the_same(denied, wait);
+        }
+        MutexGuard::of(origin.lend(&"lock", at))
+    }
+
+    /// Waits where one cannot pause.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn wait_all_the_same(&self, denied: Denied, wait: Wait) {
+        match (denied, Home::running_task()) {
+            // Nothing unwinds in this program: it waits as ever.
+            (Denied::Cancelled, Some(task)) => {
+                self.waiting.insist::<Waiting>(task, wait, false);
+            }
+            _ => cannot_wait(wait, &"nobody knows who will notify it"),
+        }
+    }
+
+    /// Lets the one go on that has waited longest. Returns whether there was one.
+    ///
+    /// # Pausing
+    /// Never pauses.
+    pub fn notify_one(&self) -> bool {
+        let woken = self.waiting.with(notify);
+        let there = woken.is_some();
+        wake(woken);
+        there
+    }
+
+    /// Lets all go on that wait now. Returns how many they were.
+    ///
+    /// # Pausing
+    /// Never pauses.
+    pub fn notify_all(&self) -> usize {
+        let before = self.waiting.with(|waiting| waiting.next_ticket());
+        let mut notified = 0;
+        self.waiting.wake_all(|waiting| {
+            let ((), woken) = waiting.complete_before(before, |slot| *slot = true)?;
+            notified += 1;
+            Some(woken)
+        });
+        notified
+    }
+
+    /// How many wait.
+    pub fn stats(&self) -> Stats {
+        self.waiting.with(|waiting| Stats {
+            waiting: waiting.len(),
+            peak: waiting.peak(),
+            holder: None,
+        })
+    }
+}
+
+impl Default for Condvar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Condvar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.stats().describe(&mut f.debug_struct("Condvar")).finish()
+    }
+}

@@ -1,0 +1,258 @@
+//! The lock in [`Mutex`](super::Mutex) and [`RwLock`](super::RwLock), without what it guards.
+//!
+//! ```text
+//!   free ---- exclusive ---> held by one ---- release --> is anybody waiting? --> no: free
+//!     '------ shared ------> held by many --- the last release --^     '--> yes: it is the first one's,
+//!                                                                       or, if that one shares, all the
+//!                                                                       first ones' who share
+//! ```
+//!
+//! A lock that is released is handed over before anybody else can see it free. Whoever comes when others wait
+//! goes behind them, also who could share with those that have it: so nobody waits for ever.
+
+use std::fmt::Display;
+use std::panic::Location;
+
+use super::stats::Stats;
+use crate::report;
+use crate::task::{Denied, Holder, Home, Wait};
+use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken, wake};
+
+/// A lock that many may share or one may have.
+pub(super) struct Raw {
+    /// Who has it, and who waits.
+    state: Locked<State>,
+}
+
+/// What is behind the lock's own lock.
+struct State {
+    /// How many share it.
+    sharing: usize,
+    /// Whether one has it alone.
+    exclusive: bool,
+    /// Who got it last.
+    holder: Option<Holder>,
+    /// Who waits.
+    waiting: Queue<Request>,
+}
+
+/// What somebody asks for, and whether it was granted.
+struct Request {
+    /// Alone.
+    exclusive: bool,
+    /// Who asks.
+    holder: Holder,
+    /// Whether it was granted.
+    granted: bool,
+}
+
+impl State {
+    /// Grants a request if nobody is in its way.
+    #[inline(always)]
+    fn take(&mut self, request: &mut Request) -> bool {
+        if self.exclusive || (request.exclusive && self.sharing > 0) {
+            return false;
+        }
+        self.exclusive = request.exclusive;
+        self.sharing += usize::from(!request.exclusive);
+        self.holder = Some(request.holder);
+        request.granted = true;
+        true
+    }
+
+    /// One who had it has it no more.
+    #[inline(always)]
+    fn give_back(&mut self, exclusive: bool) {
+        if exclusive {
+            self.exclusive = false;
+        } else {
+            self.sharing -= 1;
+        }
+        if self.sharing == 0 {
+            self.holder = None;
+        }
+    }
+
+    /// Hands it to the first who waits, if nobody is in the way.
+    #[inline(always)]
+    fn hand_over(&mut self) -> Option<Woken> {
+        let exclusive = self.waiting.first(|request| request.exclusive)?;
+        if self.exclusive || (exclusive && self.sharing > 0) {
+            return None;
+        }
+        let handed = self.waiting.complete(|request| {
+            request.granted = true;
+            (request.exclusive, request.holder)
+        });
+        let ((exclusive, holder), woken) = handed?;
+        self.exclusive = exclusive;
+        self.sharing += usize::from(!exclusive);
+        self.holder = Some(holder);
+        Some(woken)
+    }
+}
+
+/// Taking it.
+struct Taking;
+
+impl Operation for Taking {
+    type State = State;
+    type Slot = Request;
+
+    #[inline(always)]
+    fn attempt(state: &mut State, slot: &mut Request) -> Attempt {
+        if state.waiting.is_empty() && state.take(slot) { Attempt::Done(None) } else { Attempt::Wait }
+    }
+
+    #[inline(always)]
+    fn queue(state: &mut State) -> &mut Queue<Request> {
+        &mut state.waiting
+    }
+
+    fn pass_on(state: &mut State, slot: &mut Request) -> Option<Woken> {
+        if std::mem::take(&mut slot.granted) {
+            state.give_back(slot.exclusive);
+        }
+        state.hand_over()
+    }
+
+    fn left(state: &mut State, _: &mut Request) -> Option<Woken> {
+        state.hand_over()
+    }
+
+    fn holder(state: &State) -> Option<Holder> {
+        state.holder
+    }
+}
+
+impl Raw {
+    /// A lock that is free.
+    pub(super) const fn new() -> Self {
+        let waiting = Queue::new();
+        let state = State { sharing: 0, exclusive: false, holder: None, waiting };
+        Self { state: Locked::new(state) }
+    }
+
+    /// Takes it, alone or not, and waits until that is possible. What `what` names is what one called.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn take(
+        &self,
+        exclusive: bool,
+        what: &'static &'static str,
+        at: &'static Location<'static>,
+    ) {
+        let asker = Asker::here(at);
+        let request = Request { exclusive, holder: Holder::here(at), granted: false };
+        let wait = Wait { what, at, subject: 0 };
+        if let Err((denied, request)) = self.state.operate::<Taking>(asker, wait, request) {
+            self.take_all_the_same(denied, wait, request);
+        }
+    }
+
+    /// Takes it alone, whatever is cancelled meanwhile.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn take_shielded(
+        &self,
+        what: &'static &'static str,
+        at: &'static Location<'static>,
+    ) {
+        let request = Request { exclusive: true, holder: Holder::here(at), granted: false };
+        match Home::running_task() {
+            Some(task) => {
+                let wait = Wait { what, at, subject: 0 };
+                self.state.insist::<Taking>(task, wait, request);
+            }
+            None => {
+                self.state.block::<Taking>(request);
+            }
+        }
+    }
+
+    /// Takes it where one cannot pause.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn take_all_the_same(&self, denied: Denied, wait: Wait, request: Request) {
+        match (denied, Home::running_task()) {
+            // Nothing unwinds in this program: it waits as ever.
+            (Denied::Cancelled, Some(task)) => {
+                self.state.insist::<Taking>(task, wait, request);
+            }
+            _ => {
+                let holder = self.state.with(|state| state.holder);
+                if let Some(holder) = holder.filter(|holder| holder.is_here()) {
+                    cannot_wait(wait, &holder);
+                }
+                self.state.block::<Taking>(request);
+            }
+        }
+    }
+
+    /// Takes it if nobody is in the way, and nobody waits. If not, says who has it.
+    #[inline]
+    pub(super) fn try_take(
+        &self,
+        exclusive: bool,
+        at: &'static Location<'static>,
+    ) -> Result<(), Option<Holder>> {
+        let request = Request { exclusive, holder: Holder::here(at), granted: false };
+        match self.state.attempt::<Taking>(request) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.state.with(|state| state.holder)),
+        }
+    }
+
+    /// Gives it back, and hands it to who waits.
+    #[inline(always)]
+    pub(super) fn release(&self, exclusive: bool) {
+        let woken = self.state.with(|state| {
+            state.give_back(exclusive);
+            state.hand_over()
+        });
+        if woken.is_some() {
+            wake(woken);
+            self.let_in();
+        }
+    }
+
+    /// Who has it alone, shares it with others from now on.
+    pub(super) fn share(&self) {
+        self.state.with(|state| {
+            state.exclusive = false;
+            state.sharing += 1;
+        });
+        self.let_in();
+    }
+
+    /// Hands it to more of those who wait: there may be several that share.
+    #[inline(never)]
+    fn let_in(&self) {
+        self.state.wake_all(State::hand_over);
+    }
+
+    /// Whether somebody has it.
+    pub(super) fn is_taken(&self) -> bool {
+        self.state.with(|state| state.exclusive || state.sharing > 0)
+    }
+
+    /// What it is doing, and what it has done.
+    pub(super) fn stats(&self) -> Stats {
+        self.state.with(|state| Stats {
+            waiting: state.waiting.len(),
+            peak: state.waiting.peak(),
+            holder: state.holder,
+        })
+    }
+}
+
+/// A wait was asked for where nobody can wait, and only this thread could end it.
+#[cold]
+pub(super) fn cannot_wait(wait: Wait, holder: &dyn Display) -> ! {
+    report::abort(format!(
+        "`{}` at {} has to wait while a panic or a cancellation unwinds (or on the event loop's own stack), and \
+         only the same thread could end that wait: {holder}",
+        wait.what, wait.at
+    ))
+}

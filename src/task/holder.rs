@@ -1,0 +1,94 @@
+//! Who holds what others wait for, as reports name it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::panic::Location;
+use std::thread::{self, ThreadId};
+
+use super::home::Home;
+use super::record::TaskId;
+
+/// The id of this thread, without counting its handles up and down each time.
+fn this_thread() -> ThreadId {
+    thread_local! {
+        /// The id, once it was asked for.
+        static ID: Cell<Option<ThreadId>> = const { Cell::new(None) };
+    }
+    ID.get().unwrap_or_else(|| {
+        let id = thread::current().id();
+        ID.set(Some(id));
+        id
+    })
+}
+
+/// Who holds something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// A task, and the number of its loop.
+    Task(u64, u64),
+    /// A thread, outside every task.
+    Thread(ThreadId),
+}
+
+/// Who holds something, and where it was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Who.
+    pub(crate) who: Who,
+    /// The line that took it.
+    pub(crate) at: &'static Location<'static>,
+}
+
+impl Holder {
+    /// Whoever runs here.
+    #[inline(always)]
+    pub(crate) fn here(at: &'static Location<'static>) -> Self {
+        let who = match Home::running_task() {
+            Some(task) => Who::Task(task.id(), task.home().id()),
+            None => Who::Thread(this_thread()),
+        };
+        Self { who, at }
+    }
+
+    /// The number of the task, if it is one.
+    pub fn task(&self) -> Option<TaskId> {
+        match self.who {
+            Who::Task(id, _) => Some(TaskId(id)),
+            Who::Thread(_) => None,
+        }
+    }
+
+    /// The thread, if it was none of a loop's tasks.
+    pub fn thread(&self) -> Option<ThreadId> {
+        match self.who {
+            Who::Task(..) => None,
+            Who::Thread(thread) => Some(thread),
+        }
+    }
+
+    /// The line that took it, or that waited until it was handed over.
+    pub fn at(&self) -> &'static Location<'static> {
+        self.at
+    }
+
+    /// Whether it is whoever runs here.
+    pub(crate) fn is_me(&self) -> bool {
+        self.who == Self::here(self.at).who
+    }
+
+    /// Whether a task of the loop that runs here has it, or had: it may have ended.
+    pub(crate) fn is_here(&self) -> bool {
+        let here = Home::here().map(Home::id);
+        matches!(self.who, Who::Task(_, home) if Some(home) == here)
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.who {
+            Who::Task(id, _) => write!(f, "task {}", TaskId(id))?,
+            Who::Thread(thread) => write!(f, "thread {thread:?}")?,
+        }
+        write!(f, ", which took it at {}", self.at)
+    }
+}

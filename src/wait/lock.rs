@@ -1,0 +1,234 @@
+//! The lock around what several tasks and threads share: almost free while only one loop uses it.
+//!
+//! ```text
+//!            first use on a loop              first use anywhere else
+//!   NOBODY ----------------------> that loop --------> CHANGING ------> SHARED
+//!      |                                               heavy fence, and wait until the loop is out
+//!      '--- first use outside every loop -------------------------------^
+//! ```
+//!
+//! A channel or a lock whose users are all tasks of one loop is never used by two threads at once, so that
+//! loop takes the lock with plain loads and stores: 1 ns instead of the 5 of an atomic exchange. Whoever else
+//! comes along first takes this privilege away, once and for all. That is Dekker's algorithm with an
+//! asymmetric [fence]:
+//!
+//! | the loop | the other one |
+//! |---|---|
+//! | says BUSY | says CHANGING |
+//! | light fence | heavy fence |
+//! | is the lock still its own? If not, takes BUSY back and goes the way of all others | waits until nobody is BUSY, then says SHARED |
+//!
+//! Either the loop sees CHANGING, or the other one sees BUSY. (The idea is that of biased locks: Kawachiya,
+//! Koseki, Onodera: "Lock reservation", OOPSLA 2002.)
+//!
+//! SHARED, it is one exchange to take and one store to release. Nobody sleeps at it: what happens under the
+//! lock is some loads and stores of this library, no code of its users and no pause, so whoever finds it taken
+//! looks again, and after some time lets other threads run. Those who have to wait for long wait in a
+//! [queue](super::queue), without the lock.
+
+#![allow(unsafe_code, reason = "lends what is behind the lock")]
+
+use super::fence;
+use crate::model::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::model::{UnsafeCell, constant, relax};
+use crate::report;
+use crate::task::Home;
+
+/// Nobody has used it yet. No loop has this number.
+const NOBODY: u64 = 0;
+/// Somebody takes the privilege away from a loop. No loop has this number.
+const CHANGING: u64 = u64::MAX - 1;
+/// Everybody uses it alike. No loop has this number.
+const SHARED: u64 = u64::MAX;
+
+/// Something behind a lock.
+pub(crate) struct Locked<S> {
+    /// The number of the loop that alone uses it; or one of the three above.
+    owner: AtomicU64,
+    /// Whether somebody is at what is behind it. Released with Release, and taken with Acquire, or by the
+    /// thread that released it.
+    busy: AtomicBool,
+    /// What is behind it.
+    state: UnsafeCell<S>,
+}
+
+// SAFETY: one at a time gets at the state, and what went before is seen: that is what the lock is for.
+unsafe impl<S: Send> Sync for Locked<S> {}
+// SAFETY: it owns the state.
+unsafe impl<S: Send> Send for Locked<S> {}
+
+/// The lock is held as long as this lives.
+pub(super) struct Held<'a, S> {
+    /// The lock.
+    locked: &'a Locked<S>,
+}
+
+impl<S> Locked<S> {
+    constant! {
+        /// Nobody has used it yet.
+        pub(crate) fn new(state: S) -> Self {
+            Self {
+                owner: AtomicU64::new(NOBODY),
+                busy: AtomicBool::new(false),
+                state: UnsafeCell::new(state),
+            }
+        }
+    }
+
+    /// Lends what is behind the lock. The closure runs no code of users and does not pause, nor does it come
+    /// back to this lock.
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut S) -> R) -> R {
+        let held = self.hold();
+        // SAFETY: the lock is held, by the line above only, and for as long as the closure has it.
+        held.locked.state.with_mut(|state| f(unsafe { &mut *state }))
+    }
+
+    /// Takes the lock.
+    #[inline(always)]
+    pub(super) fn hold(&self) -> Held<'_, S> {
+        self.acquire();
+        Held { locked: self }
+    }
+
+    /// Takes the lock until [`release`](Self::release).
+    #[inline(always)]
+    pub(super) fn acquire(&self) {
+        // Relaxed: what is behind the lock comes with `busy`, whose last value an exchange sees in any case.
+        let owner = self.owner.load(Ordering::Relaxed);
+        let taken = if owner == SHARED {
+            !self.busy.swap(true, Ordering::Acquire)
+        } else {
+            Home::here().is_some_and(|home| home.id() == owner) && self.enter(owner)
+        };
+        if !taken {
+            self.acquire_slowly();
+        }
+    }
+
+    /// Takes it on the loop that owns it. False if it does not any more.
+    #[inline(always)]
+    fn enter(&self, owner: u64) -> bool {
+        // Only this thread writes, as long as the lock is this loop's.
+        if self.busy.load(Ordering::Relaxed) {
+            entered_twice();
+        }
+        self.busy.store(true, Ordering::Relaxed);
+        fence::light();
+        let own = self.owner.load(Ordering::Relaxed) == owner;
+        if !own {
+            self.busy.store(false, Ordering::Release);
+        }
+        own
+    }
+
+    /// Every way but the two fast ones.
+    #[cold]
+    #[inline(never)]
+    fn acquire_slowly(&self) {
+        let mut tries = 0;
+        loop {
+            match self.owner.load(Ordering::Acquire) {
+                SHARED => {
+                    if !self.busy.swap(true, Ordering::Acquire) {
+                        return;
+                    }
+                }
+                CHANGING => {}
+                NOBODY => {
+                    let home = if fence::is_there() { Home::here() } else { None };
+                    let owner = home.map_or(SHARED, Home::id);
+                    // Whoever was first: the next look tells.
+                    let _ = self.owner.compare_exchange(
+                        NOBODY,
+                        owner,
+                        Ordering::AcqRel,
+                        Ordering::Relaxed,
+                    );
+                    continue;
+                }
+                owner if Home::here().is_some_and(|home| home.id() == owner) => {
+                    if self.enter(owner) {
+                        return;
+                    }
+                }
+                owner => {
+                    self.share(owner);
+                    continue;
+                }
+            }
+            relax(tries);
+            tries += 1;
+        }
+    }
+
+    /// Takes the privilege away from the loop that has it, unless somebody else is doing that.
+    fn share(&self, owner: u64) {
+        let first =
+            self.owner.compare_exchange(owner, CHANGING, Ordering::AcqRel, Ordering::Relaxed);
+        if first.is_err() {
+            return;
+        }
+        fence::heavy();
+        let mut tries = 0;
+        // Acquire, with the loop's last release: what it did behind the lock.
+        while self.busy.load(Ordering::Acquire) {
+            relax(tries);
+            tries += 1;
+        }
+        // Release: whoever sees this has the above behind it.
+        self.owner.store(SHARED, Ordering::Release);
+    }
+
+    /// Gives the lock back.
+    ///
+    /// # Safety
+    /// It was [taken](Self::acquire), and no reference to what is behind it is left.
+    #[inline(always)]
+    pub(super) unsafe fn release(&self) {
+        self.busy.store(false, Ordering::Release);
+    }
+
+    /// What is behind it, while the lock is held by other means than [`with`](Self::with).
+    ///
+    /// # Safety
+    /// The lock is held, and this is the only reference.
+    #[inline(always)]
+    pub(super) unsafe fn state<R>(&self, f: impl FnOnce(&mut S) -> R) -> R {
+        // SAFETY: the caller's promise.
+        self.state.with_mut(|state| f(unsafe { &mut *state }))
+    }
+
+    /// Where the lock is: those who take several take them in the order of this.
+    pub(super) fn address(&self) -> usize {
+        (&raw const self.busy).addr()
+    }
+
+    /// What is behind it, when nobody else can be at it.
+    pub(crate) fn into_inner(self) -> S {
+        self.state.into_inner()
+    }
+}
+
+impl<S> Held<'_, S> {
+    /// What is behind the lock.
+    #[inline(always)]
+    pub(super) fn state<R>(&mut self, f: impl FnOnce(&mut S) -> R) -> R {
+        // SAFETY: the lock is held, and `&mut self` makes this the only way to it.
+        unsafe { self.locked.state(f) }
+    }
+}
+
+impl<S> Drop for Held<'_, S> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: taken when this was made; the closures that had references have returned.
+        unsafe { self.locked.release() };
+    }
+}
+
+/// What is behind a lock was to be lent twice: a mistake of this library's.
+#[cold]
+fn entered_twice() -> ! {
+    report::abort("a lock of the library's own was taken twice by one loop".to_owned());
+}

@@ -1,0 +1,356 @@
+//! Operations that succeed at once or wait until somebody completes them.
+//!
+//! ```text
+//!   lock --> attempt --> it succeeds: unlock, wake whom that lets go on
+//!               |
+//!               '-> link a place --> unlock --> pause until done --> done: the slot says what came of it
+//!                                                 '--> unwound: lock, unlink; done after all? pass it on
+//! ```
+//!
+//! What an operation *is* stands in one small implementation of [`Operation`] in the room that has the object:
+//! how to attempt it, which queue it waits in, and what becomes of a completion that nobody takes any more.
+//! How one waits stands here, once.
+//!
+//! Whether a completion or a cancellation was first is decided by who takes the lock first: a waiter that is done
+//! succeeds, although it may be cancelled; one that finds itself unlinked when it comes to unlink itself was
+//! completed at the last moment, by another thread, and passes that on.
+
+#![allow(unsafe_code, reason = "links places that are in the frame of the function that waits")]
+
+use std::panic::Location;
+use std::ptr;
+
+use super::lock::Locked;
+use super::queue::{Place, Queue, Waiter};
+use super::sleeper::{Sleeper, Woken};
+use crate::model::park;
+use crate::task::{Denied, Holder, Home, Standing, Task, Wait, Ways, wait_shielded, wait_until};
+
+/// What came of an attempt.
+pub(crate) enum Attempt {
+    /// It succeeded, and perhaps somebody else may go on now.
+    Done(Option<Woken>),
+    /// It has to wait.
+    Wait,
+}
+
+/// One kind of operation on one kind of object. None of these functions runs code of users: they move values,
+/// which drop elsewhere.
+pub(crate) trait Operation {
+    /// What is behind the object's lock.
+    type State;
+    /// What is exchanged with whoever completes it.
+    type Slot;
+
+    /// Tries it.
+    fn attempt(state: &mut Self::State, slot: &mut Self::Slot) -> Attempt;
+
+    /// Where it waits.
+    fn queue(state: &mut Self::State) -> &mut Queue<Self::Slot>;
+
+    /// It was completed, and its waiter has gone: others are to have that. Called again until it returns nobody;
+    /// what is left in the slot then is dropped.
+    fn pass_on(state: &mut Self::State, slot: &mut Self::Slot) -> Option<Woken>;
+
+    /// A waiter has left without having been completed: others who stood behind it may go on now. Called again until
+    /// it returns nobody.
+    fn left(_: &mut Self::State, _: &mut Self::Slot) -> Option<Woken> {
+        None
+    }
+
+    /// Who has what it waits for, if that can be told.
+    fn holder(_: &Self::State) -> Option<Holder> {
+        None
+    }
+}
+
+/// Who asks for an operation, and how that one would wait.
+#[derive(Clone, Copy)]
+pub(crate) enum Asker {
+    /// A task, which pauses.
+    Task(&'static Task),
+    /// A thread, which parks.
+    Thread,
+    /// One that must not wait here.
+    Nobody(Denied),
+}
+
+impl Asker {
+    /// Whoever runs here. A task that is cancelled unwinds; one whose budget is used up lets others go first.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn here(at: &'static Location<'static>) -> Self {
+        match Home::running_task() {
+            Some(task) => match task.check(at) {
+                Ok(()) => {
+                    task.spend();
+                    Self::Task(task)
+                }
+                Err(denied) => Self::Nobody(denied),
+            },
+            // On the loop's own stack nobody may wait: it would be for ever.
+            None if Home::here().is_some() => Self::Nobody(Denied::Unwinding),
+            None => Self::Thread,
+        }
+    }
+}
+
+impl<S> Locked<S> {
+    /// Does an operation, and waits if it has to. What is in the slot then says what came of it.
+    ///
+    /// An error when it would have to wait and cannot: nothing has happened then.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn operate<O>(
+        &self,
+        asker: Asker,
+        wait: Wait,
+        slot: O::Slot,
+    ) -> Result<O::Slot, (Denied, O::Slot)>
+    where
+        O: Operation<State = S>,
+    {
+        self.operate_and::<O>(asker, wait, slot, || ())
+    }
+
+    /// The same, and does something when it has its place in the queue, before it pauses.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn operate_and<O>(
+        &self,
+        asker: Asker,
+        wait: Wait,
+        mut slot: O::Slot,
+        queued: impl FnOnce(),
+    ) -> Result<O::Slot, (Denied, O::Slot)>
+    where
+        O: Operation<State = S>,
+    {
+        let mut held = self.hold();
+        if let Attempt::Done(woken) = held.state(|state| O::attempt(state, &mut slot)) {
+            drop(held);
+            wake(woken);
+            return Ok(slot);
+        }
+        let sleeper = match asker {
+            Asker::Task(task) => Sleeper::task(task),
+            Asker::Thread => Sleeper::thread(),
+            Asker::Nobody(denied) => return Err((denied, slot)),
+        };
+        let waiter = Waiter::new(sleeper);
+        let place = Place::only(&waiter, slot);
+        // SAFETY: waiter and place stay in this frame until `stands` is dropped, which unlinks the place if
+        // it is not done.
+        held.state(|state| unsafe { O::queue(state).link(&place) });
+        drop(held);
+        let stands = Stands::<O> { locked: self, waiter: &waiter, place: &place };
+        queued();
+        let waited = match asker {
+            Asker::Task(task) => {
+                let _known = Known::new(task, &stands);
+                wait_until(task, wait, || waiter.is_done())
+            }
+            _ => {
+                while !waiter.is_done() {
+                    park();
+                }
+                Ok(())
+            }
+        };
+        match waited {
+            Ok(()) => {
+                std::mem::forget(stands);
+                Ok(place.into_slot())
+            }
+            Err(denied) => match stands.leave() {
+                true => Ok(place.into_slot()),
+                false => Err((denied, place.into_slot())),
+            },
+        }
+    }
+
+    /// Does an operation if that succeeds at once. If not, the slot comes back as it was.
+    #[inline(always)]
+    pub(crate) fn attempt<O>(&self, mut slot: O::Slot) -> Result<O::Slot, O::Slot>
+    where
+        O: Operation<State = S>,
+    {
+        match self.with(|state| O::attempt(state, &mut slot)) {
+            Attempt::Done(woken) => {
+                wake(woken);
+                Ok(slot)
+            }
+            Attempt::Wait => Err(slot),
+        }
+    }
+
+    /// Does an operation that must not be given up, and waits for that whatever is cancelled meanwhile.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn insist<O>(&self, task: &'static Task, wait: Wait, mut slot: O::Slot) -> O::Slot
+    where
+        O: Operation<State = S>,
+    {
+        let mut held = self.hold();
+        if let Attempt::Done(woken) = held.state(|state| O::attempt(state, &mut slot)) {
+            drop(held);
+            wake(woken);
+            return slot;
+        }
+        let waiter = Waiter::new(Sleeper::task(task));
+        let place = Place::only(&waiter, slot);
+        // SAFETY: as in `operate`.
+        held.state(|state| unsafe { O::queue(state).link(&place) });
+        drop(held);
+        let stands = Stands::<O> { locked: self, waiter: &waiter, place: &place };
+        {
+            let _known = Known::new(task, &stands);
+            wait_shielded(task, wait, || waiter.is_done());
+        }
+        std::mem::forget(stands);
+        place.into_slot()
+    }
+
+    /// Does an operation by blocking the thread, before all others who wait: for a place where nobody may
+    /// pause and where another thread is going to complete it.
+    #[cold]
+    pub(crate) fn block<O>(&self, mut slot: O::Slot) -> O::Slot
+    where
+        O: Operation<State = S>,
+    {
+        let mut held = self.hold();
+        if let Attempt::Done(woken) = held.state(|state| O::attempt(state, &mut slot)) {
+            drop(held);
+            wake(woken);
+            return slot;
+        }
+        let waiter = Waiter::new(Sleeper::thread());
+        let place = Place::only(&waiter, slot);
+        // SAFETY: as in `operate`; nothing unwinds out of the loop below.
+        held.state(|state| unsafe { O::queue(state).link_first(&place) });
+        drop(held);
+        while !waiter.is_done() {
+            park();
+        }
+        place.into_slot()
+    }
+}
+
+/// How many are woken after one look.
+const BATCH: usize = 16;
+
+impl<S> Locked<S> {
+    /// Lets all go on that `next` completes, until it has no more. Those are woken without the lock, in batches.
+    pub(crate) fn wake_all(&self, mut next: impl FnMut(&mut S) -> Option<Woken>) {
+        loop {
+            let mut batch = [const { None::<Woken> }; BATCH];
+            let all = self.with(|state| {
+                batch.iter_mut().all(|place| {
+                    *place = next(state);
+                    place.is_some()
+                })
+            });
+            batch.into_iter().flatten().for_each(Woken::wake);
+            if !all {
+                return;
+            }
+        }
+    }
+}
+
+/// Wakes somebody, with no lock held.
+#[inline(always)]
+pub(crate) fn wake(woken: Option<Woken>) {
+    if let Some(woken) = woken {
+        woken.wake();
+    }
+}
+
+/// A place in a queue, taken back however the wait ends.
+struct Stands<'a, O: Operation> {
+    /// The object.
+    locked: &'a Locked<O::State>,
+    /// Who waits.
+    waiter: &'a Waiter,
+    /// Its place.
+    place: &'a Place<O::Slot>,
+}
+
+impl<O: Operation> Stands<'_, O> {
+    /// Leaves the queue. True if it was done after all.
+    #[cold]
+    fn leave(self) -> bool {
+        let done = !self.unlink();
+        if !done {
+            self.after(O::left);
+        }
+        std::mem::forget(self);
+        done
+    }
+
+    /// Takes the place out of the queue, if it is not done.
+    fn unlink(&self) -> bool {
+        // SAFETY: the place was put into this queue, and nowhere else. Once the lock was taken nobody is between
+        // unlinking it and saying *done*.
+        self.locked.with(|state| unsafe { O::queue(state).unlink(self.place) })
+    }
+
+    /// Lets others go on, when the place is in no queue any more.
+    fn after(&self, next: fn(&mut O::State, &mut O::Slot) -> Option<Woken>) {
+        // SAFETY: done, or unlinked by this waiter: the slot is its own.
+        unsafe { self.place.slot(|slot| self.locked.wake_all(|state| next(state, slot))) };
+    }
+
+    /// Takes the place out of the queue, or passes on what came of it.
+    #[cold]
+    #[inline(never)]
+    fn give_up(&self) {
+        let done = !self.unlink();
+        debug_assert_eq!(done, self.waiter.is_done());
+        self.after(if done { O::pass_on } else { O::left });
+    }
+}
+
+impl<O: Operation> Drop for Stands<'_, O> {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+/// Its task knows where it stands, as long as this lives: to be told of in reports, and to leave the queue if
+/// the task is given up.
+struct Known {
+    /// The task.
+    task: &'static Task,
+}
+
+impl Known {
+    /// The task stands there.
+    #[inline(always)]
+    fn new<O: Operation>(task: &'static Task, stands: &Stands<'_, O>) -> Self {
+        let ways = const { &Ways { give_up: give_up::<O>, holder: holder::<O> } };
+        // SAFETY: the address is good while this lives, and the task forgets it then. It uses it on its own
+        // thread, while it waits here.
+        task.stands(Some(unsafe { Standing::new(ptr::from_ref(stands).cast(), ways) }));
+        Self { task }
+    }
+}
+
+impl Drop for Known {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.task.stands(None);
+    }
+}
+
+/// The task was given up while it waits there: see [`Ways`].
+unsafe fn give_up<O: Operation>(stands: *const ()) {
+    // SAFETY: `Known::new` has the promise.
+    unsafe { &*stands.cast::<Stands<'_, O>>() }.give_up();
+}
+
+/// Who has what the task waits for: see [`Ways`].
+unsafe fn holder<O: Operation>(stands: *const ()) -> Option<Holder> {
+    // SAFETY: as above.
+    unsafe { &*stands.cast::<Stands<'_, O>>() }.locked.with(|state| O::holder(state))
+}
