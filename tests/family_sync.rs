@@ -1,0 +1,296 @@
+//! Every operation of the room `sync` that waits, in every situation, completed by a task of the same loop, by a
+//! plain thread, and by a task of another loop. One line per operation and place; the cases are in
+//! `support/family.rs`.
+
+mod support;
+
+#[path = "support/family.rs"]
+mod cases;
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex as StdMutex};
+use std::thread;
+
+use segno::sync::channel::{self, RecvError, SendError};
+use segno::sync::{Barrier, Condvar, Event, Mutex, Once, RwLock, Semaphore};
+
+use cases::{Member, Object, family};
+
+/// Who completes a wait.
+#[derive(Clone, Copy)]
+enum By {
+    /// A task of the same loop.
+    Task,
+    /// A plain thread.
+    Thread,
+    /// A task of another loop.
+    Loop,
+}
+use By::{Loop, Task, Thread};
+
+/// A member whose wait is completed by one of them. A thread's word reaches the loop a little later, so an
+/// interruption at the same instant may come first.
+fn member<W, C>(by: By, make: impl Fn() -> (W, C) + 'static) -> Member
+where
+    W: Fn() + 'static,
+    C: Fn() + Send + Sync + 'static,
+{
+    let member = Member::by_hand(move |_| {
+        let (wait, complete) = make();
+        Object::by_hand(wait, move || match by {
+            By::Task => complete(),
+            By::Thread => thread::scope(|s| s.spawn(&complete).join().unwrap()),
+            By::Loop => thread::scope(|s| s.spawn(|| segno::run(&complete)).join().unwrap()),
+        })
+    });
+    if matches!(by, By::Task) { member } else { member.indirectly() }
+}
+
+/// One that ends the process where a panic unwinds, because nobody could complete it.
+fn aborting<W, C>(by: By, make: impl Fn() -> (W, C) + 'static) -> Member
+where
+    W: Fn() + 'static,
+    C: Fn() + Send + Sync + 'static,
+{
+    member(by, make).aborts("has to wait while a panic")
+}
+
+/// Lets threads run until it is so.
+fn until(it_is_so: impl Fn() -> bool) {
+    while !it_is_so() {
+        thread::yield_now();
+    }
+}
+
+fn receive(by: By, channel: fn() -> (channel::Sender<u32>, channel::Receiver<u32>)) -> Member {
+    member(by, move || {
+        let (sender, receiver) = channel();
+        let wait = move || match receiver.recv() {
+            Ok(value) => assert_eq!(value, 7),
+            Err(error) => assert_eq!(error, RecvError::Cancelled),
+        };
+        (wait, move || sender.send(7).unwrap())
+    })
+}
+
+/// Receiving by rendezvous: the value is in the hands of a task that waits.
+fn receive_from_waiting(by: By) -> Member {
+    member(by, || {
+        let (sender, receiver) = channel::rendezvous();
+        let wait = move || match receiver.recv() {
+            Ok(value) => assert_eq!(value, 7),
+            Err(error) => assert_eq!(error, RecvError::Cancelled),
+        };
+        // Whoever waits gets it at once; if nobody does, the next one, from a thread's hands.
+        let complete = move || {
+            if sender.try_send(7).is_err() {
+                let theirs = sender.clone();
+                thread::spawn(move || drop(theirs.send(7)));
+                until(|| sender.stats().waiting_senders > 0);
+            }
+        };
+        (wait, complete)
+    })
+}
+
+fn send(by: By, capacity: usize) -> Member {
+    member(by, move || {
+        let (sender, receiver) = channel::bounded(capacity);
+        (0..capacity).for_each(|_| sender.send(0).unwrap());
+        let wait = move || match sender.send(7) {
+            Ok(()) => {}
+            Err(error) => assert_eq!(error, SendError::Cancelled(7)),
+        };
+        let complete = move || {
+            if receiver.try_recv().is_err() {
+                let theirs = receiver.clone();
+                thread::spawn(move || drop(theirs.recv()));
+                until(|| receiver.stats().waiting_receivers > 0);
+            }
+        };
+        (wait, complete)
+    })
+}
+
+fn oneshot(by: By) -> Member {
+    member(by, || {
+        let (sender, receiver) = channel::oneshot();
+        let (sender, receiver) = (StdMutex::new(Some(sender)), RefCell::new(receiver));
+        let got = std::cell::Cell::new(false);
+        let wait = move || match receiver.borrow_mut().recv() {
+            Ok(value) => assert_eq!((value, got.replace(true)), (7, false)),
+            Err(RecvError::Closed) => assert!(got.get()),
+            Err(error) => assert_eq!(error, RecvError::Cancelled),
+        };
+        (wait, move || {
+            if let Some(sender) = sender.lock().unwrap().take() {
+                sender.send(7).unwrap();
+            }
+        })
+    })
+}
+
+fn broadcast(by: By) -> Member {
+    member(by, || {
+        let (sender, receiver) = channel::broadcast(64);
+        let receiver = RefCell::new(receiver);
+        (move || drop(receiver.borrow_mut().recv().map(|value: u32| assert_eq!(value, 7))), move || {
+            assert_eq!(sender.send(7).unwrap(), 1);
+        })
+    })
+}
+
+fn watch(by: By) -> Member {
+    member(by, || {
+        let (sender, receiver) = channel::watch(0);
+        let receiver = RefCell::new(receiver);
+        (move || drop(receiver.borrow_mut().changed().map(|value| assert_ne!(*value, 0))), move || {
+            let next = *sender.get() + 1;
+            sender.set(next);
+        })
+    })
+}
+
+fn lock(by: By) -> Member {
+    aborting(by, || {
+        let mutex: &'static Mutex<u32> = Box::leak(Box::new(Mutex::new(0)));
+        let first = StdMutex::new(Some(mutex.lock()));
+        (move || *mutex.lock() += 1, move || drop(first.lock().unwrap().take()))
+    })
+}
+
+fn write(by: By) -> Member {
+    aborting(by, || {
+        let lock: &'static RwLock<u32> = Box::leak(Box::new(RwLock::new(0)));
+        let first = StdMutex::new(Some(lock.read()));
+        (move || *lock.write() += 1, move || drop(first.lock().unwrap().take()))
+    })
+}
+
+fn read(by: By) -> Member {
+    aborting(by, || {
+        let lock: &'static RwLock<u32> = Box::leak(Box::new(RwLock::new(0)));
+        let first = StdMutex::new(Some(lock.write()));
+        (move || assert_eq!(*lock.read(), 0), move || drop(first.lock().unwrap().take()))
+    })
+}
+
+fn acquire(by: By) -> Member {
+    aborting(by, || {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let theirs = semaphore.clone();
+        (move || semaphore.acquire_many(2).forget(), move || {
+            let lacking = 2_usize.saturating_sub(theirs.available());
+            theirs.add_permits(lacking);
+        })
+    })
+}
+
+fn event(by: By) -> Member {
+    aborting(by, || {
+        let event = Arc::new(Event::new());
+        let theirs = event.clone();
+        (move || event.wait(), move || drop(theirs.set()))
+    })
+}
+
+fn condvar(by: By) -> Member {
+    aborting(by, || {
+        let shared = Arc::new((Mutex::new(0), Condvar::new()));
+        let theirs = shared.clone();
+        let wait = move || {
+            let (count, changed) = &*shared;
+            let mut count = changed.wait_while(count.lock(), |count| *count == 0);
+            *count -= 1;
+        };
+        let complete = move || {
+            *theirs.0.lock() += 1;
+            theirs.1.notify_one();
+        };
+        (wait, complete)
+    })
+}
+
+fn barrier(by: By) -> Member {
+    aborting(by, || {
+        let barrier = Arc::new(Barrier::new(2));
+        let theirs = barrier.clone();
+        let complete = move || {
+            // If nobody is there yet, a thread waits for whoever comes.
+            if theirs.stats().waiting == 1 {
+                theirs.wait();
+            } else {
+                let barrier = theirs.clone();
+                thread::spawn(move || barrier.wait());
+                until(|| theirs.stats().waiting > 0);
+            }
+        };
+        (move || drop(barrier.wait()), complete)
+    })
+}
+
+fn once(by: By) -> Member {
+    let once = aborting(by, || {
+        let once: &'static Once<u32> = Box::leak(Box::new(Once::new()));
+        let over = Arc::new(Event::new());
+        let ends = over.clone();
+        // A task makes the value, and takes its time for it.
+        drop(segno::task("maker").start_now().spawn(move || {
+            once.get_or_init(|| {
+                ends.wait();
+                7
+            });
+        }));
+        (move || assert_eq!(*once.get_or_init(|| 7), 7), move || drop(over.set()))
+    });
+    once.indirectly()
+}
+
+family! {
+    recv: receive(Task, || channel::bounded(4));
+    recv_from_a_thread: receive(Thread, || channel::bounded(4));
+    recv_from_another_loop: receive(Loop, || channel::bounded(4));
+    recv_unbounded: receive(Task, channel::unbounded);
+    recv_unbounded_from_a_thread: receive(Thread, channel::unbounded);
+    recv_rendezvous: receive_from_waiting(Task);
+    recv_rendezvous_from_a_thread: receive_from_waiting(Thread);
+    recv_rendezvous_from_another_loop: receive_from_waiting(Loop);
+    send_to_a_full_channel: send(Task, 2);
+    send_to_a_full_channel_of_a_thread: send(Thread, 2);
+    send_to_a_full_channel_of_another_loop: send(Loop, 2);
+    send_rendezvous: send(Task, 0);
+    send_rendezvous_to_a_thread: send(Thread, 0);
+    send_rendezvous_to_another_loop: send(Loop, 0);
+    recv_oneshot: oneshot(Task);
+    recv_oneshot_from_a_thread: oneshot(Thread);
+    recv_oneshot_from_another_loop: oneshot(Loop);
+    recv_broadcast: broadcast(Task);
+    recv_broadcast_from_a_thread: broadcast(Thread);
+    recv_broadcast_from_another_loop: broadcast(Loop);
+    changed: watch(Task);
+    changed_by_a_thread: watch(Thread);
+    changed_by_another_loop: watch(Loop);
+    mutex: lock(Task);
+    mutex_of_a_thread: lock(Thread);
+    mutex_of_another_loop: lock(Loop);
+    rwlock_write: write(Task);
+    rwlock_write_after_a_thread: write(Thread);
+    rwlock_write_after_another_loop: write(Loop);
+    rwlock_read: read(Task);
+    rwlock_read_after_a_thread: read(Thread);
+    rwlock_read_after_another_loop: read(Loop);
+    semaphore: acquire(Task);
+    semaphore_with_a_thread: acquire(Thread);
+    semaphore_with_another_loop: acquire(Loop);
+    event_set: event(Task);
+    event_set_by_a_thread: event(Thread);
+    event_set_by_another_loop: event(Loop);
+    condvar_notified: condvar(Task);
+    condvar_notified_by_a_thread: condvar(Thread);
+    condvar_notified_by_another_loop: condvar(Loop);
+    barrier_met: barrier(Task);
+    barrier_met_by_a_thread: barrier(Thread);
+    once_made: once(Task);
+    once_made_with_a_thread: once(Thread);
+    once_made_with_another_loop: once(Loop);
+}
