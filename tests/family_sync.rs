@@ -134,9 +134,12 @@ fn broadcast(by: By) -> Member {
     member(by, || {
         let (sender, receiver) = channel::broadcast(64);
         let receiver = RefCell::new(receiver);
-        (move || drop(receiver.borrow_mut().recv().map(|value: u32| assert_eq!(value, 7))), move || {
-            assert_eq!(sender.send(7).unwrap(), 1);
-        })
+        (
+            move || drop(receiver.borrow_mut().recv().map(|value: u32| assert_eq!(value, 7))),
+            move || {
+                assert_eq!(sender.send(7).unwrap(), 1);
+            },
+        )
     })
 }
 
@@ -144,10 +147,13 @@ fn watch(by: By) -> Member {
     member(by, || {
         let (sender, receiver) = channel::watch(0);
         let receiver = RefCell::new(receiver);
-        (move || drop(receiver.borrow_mut().changed().map(|value| assert_ne!(*value, 0))), move || {
-            let next = *sender.get() + 1;
-            sender.set(next);
-        })
+        (
+            move || drop(receiver.borrow_mut().changed().map(|value| assert_ne!(*value, 0))),
+            move || {
+                let next = *sender.get() + 1;
+                sender.set(next);
+            },
+        )
     })
 }
 
@@ -179,10 +185,13 @@ fn acquire(by: By) -> Member {
     aborting(by, || {
         let semaphore = Arc::new(Semaphore::new(1));
         let theirs = semaphore.clone();
-        (move || semaphore.acquire_many(2).forget(), move || {
-            let lacking = 2_usize.saturating_sub(theirs.available());
-            theirs.add_permits(lacking);
-        })
+        (
+            move || semaphore.acquire_many(2).forget(),
+            move || {
+                let lacking = 2_usize.saturating_sub(theirs.available());
+                theirs.add_permits(lacking);
+            },
+        )
     })
 }
 

@@ -326,6 +326,19 @@ impl<T> JoinHandle<T> {
         taker.wait(task, wait)
     }
 
+    /// Has this task, or else this thread, woken when the task has ended, for those who wait for several things.
+    /// False if it has.
+    pub(crate) fn watch(&self, task: Option<&'static Task>) -> bool {
+        self.taker.as_ref().is_some_and(|taker| taker.watch(task))
+    }
+
+    /// Takes that back.
+    pub(crate) fn unwatch(&self) {
+        if let Some(taker) = &self.taker {
+            taker.unwatch();
+        }
+    }
+
     /// There could be no wait.
     #[cold]
     fn not_waited(

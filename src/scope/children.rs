@@ -528,6 +528,11 @@ impl<T> ScopedJoinHandle<'_, T> {
         }
     }
 
+    /// Says who is to be woken when the child has ended, for those who wait for several things.
+    pub(crate) fn set_joiner(&self, joiner: Option<&'static Task>) {
+        self.claim.set_joiner(joiner);
+    }
+
     /// As [`JoinHandle::cancel`](crate::JoinHandle::cancel).
     #[track_caller]
     pub fn cancel(&self, reason: impl Into<Cow<'static, str>>) {

@@ -109,7 +109,8 @@ impl Condvar {
     ) -> MutexGuard<'a, T> {
         let wait = Wait { what: &"wait", at, subject: 0 };
         let origin = guard.origin();
-        let waited = self.waiting.operate_and::<Waiting>(Asker::here(at), wait, false, || drop(guard));
+        let waited =
+            self.waiting.operate_and::<Waiting>(Asker::here(at), wait, false, || drop(guard));
         if let Err((denied, _)) = waited {
             self.wait_all_the_same(denied, wait);
         }

@@ -31,7 +31,7 @@ pub struct Event {
 }
 
 /// What is behind the lock.
-struct State {
+pub(super) struct State {
     /// Whether it has happened.
     set: bool,
     /// Who waits.
@@ -39,7 +39,7 @@ struct State {
 }
 
 /// Waiting for it.
-struct Waiting;
+pub(super) struct Waiting;
 
 impl Operation for Waiting {
     type State = State;
@@ -123,6 +123,11 @@ impl Event {
     /// Whether it has happened.
     pub fn is_set(&self) -> bool {
         self.state.with(|state| state.set)
+    }
+
+    /// What is behind its lock, for those who wait for several things.
+    pub(super) fn state(&self) -> &Locked<State> {
+        &self.state
     }
 
     /// How many wait.

@@ -44,6 +44,8 @@ mod condvar;
 mod barrier;
 mod once;
 pub mod channel;
+#[doc(hidden)]
+pub mod select;
 
 pub use barrier::Barrier;
 pub use condvar::Condvar;

@@ -106,7 +106,9 @@ impl<T> Once<T> {
     ) -> Result<&T, E> {
         let holder = self.making.stats().holder;
         if let Some(holder) = holder.filter(|holder| holder.is_me()) {
-            panic!("the value asked for at {at} is being made here, by {holder}: it would wait for itself");
+            panic!(
+                "the value asked for at {at} is being made here, by {holder}: it would wait for itself"
+            );
         }
         let _making = self.making.lock();
         if let Some(value) = self.value.get() {

@@ -101,7 +101,11 @@ impl Operation for Taking {
 
     #[inline(always)]
     fn attempt(state: &mut State, slot: &mut Request) -> Attempt {
-        if state.waiting.is_empty() && state.take(slot) { Attempt::Done(None) } else { Attempt::Wait }
+        if state.waiting.is_empty() && state.take(slot) {
+            Attempt::Done(None)
+        } else {
+            Attempt::Wait
+        }
     }
 
     #[inline(always)]

@@ -146,8 +146,7 @@ impl Semaphore {
     fn acquire_at(&self, permits: usize, at: &'static Location<'static>) -> Permit<'_> {
         let wait = Wait { what: &"acquire", at, subject: 0 };
         let request = Request { permits, granted: false };
-        if let Err((denied, request)) =
-            self.state.operate::<Taking>(Asker::here(at), wait, request)
+        if let Err((denied, request)) = self.state.operate::<Taking>(Asker::here(at), wait, request)
         {
             self.acquire_all_the_same(denied, wait, request);
         }

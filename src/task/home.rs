@@ -27,7 +27,7 @@ use super::claim::{ENDED, HELD};
 use super::clock::{Clock, Time};
 use super::inbox::{Inbox, Message};
 use super::observe::{Event, Observer};
-use super::ready::Ready;
+use super::ready::{Ready, roll};
 use super::reason::{CancelKind, CancelReason};
 use super::record::{State, Task, TaskId};
 use super::remote::{RemoteBoundary, RemoteTask};
@@ -111,6 +111,8 @@ pub(crate) struct Home {
     free_boundaries: RefCell<Vec<&'static Boundary>>,
     /// Tasks that were given up.
     retired: Cell<usize>,
+    /// State of the generator of choices.
+    dice: Cell<u64>,
     /// The next number for a task or boundary.
     next_number: Cell<u64>,
     /// The first number that is not this loop's any more.
@@ -170,6 +172,7 @@ impl Home {
                 chunks: RefCell::new(Vec::new()),
                 free_boundaries: RefCell::new(Vec::new()),
                 retired: Cell::new(0),
+                dice: Cell::new(0),
                 next_number: Cell::new(0),
                 last_number: Cell::new(0),
             }))
@@ -306,6 +309,16 @@ impl Home {
         self.budget.set(budget);
         self.request.set(request);
         self.ready.seed(seed);
+        self.dice.set(seed.unwrap_or(0));
+    }
+
+    /// A random number, the next of a row that the loop's seed decides; without a seed it is the same row in every
+    /// loop.
+    pub(crate) fn roll(&self) -> u64 {
+        let mut state = self.dice.get();
+        let roll = roll(&mut state);
+        self.dice.set(state);
+        roll
     }
 
     /// The stack that a task gets unless it asks for another.

@@ -106,14 +106,12 @@ impl Ready {
         });
     }
 
-    /// The next random number (splitmix64).
+    /// The next random number.
     fn roll(&self) -> u64 {
-        let state = self.dice.get().unwrap_or(0).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut state = self.dice.get().unwrap_or(0);
+        let roll = roll(&mut state);
         self.dice.set(Some(state));
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        roll
     }
 
     /// The task that will be taken after `ahead` others, if the order is first come, first served.
@@ -154,4 +152,13 @@ impl Ready {
             }
         });
     }
+}
+
+/// The next random number (splitmix64, by Steele, Lea and Flood).
+pub(crate) fn roll(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
 }

@@ -39,9 +39,8 @@ mod system {
     /// See [`is_there`](super::is_there).
     pub(in super::super) fn is_there() -> bool {
         static REGISTERED: OnceLock<bool> = OnceLock::new();
-        *REGISTERED.get_or_init(|| {
-            membarrier(REGISTER_PRIVATE_EXPEDITED) && membarrier(PRIVATE_EXPEDITED)
-        })
+        *REGISTERED
+            .get_or_init(|| membarrier(REGISTER_PRIVATE_EXPEDITED) && membarrier(PRIVATE_EXPEDITED))
     }
 
     /// See [`heavy`](super::heavy).

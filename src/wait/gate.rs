@@ -227,6 +227,27 @@ impl<T> Taker<T> {
         }
     }
 
+    /// Has this task woken when the value comes, or else this thread, without waiting here; until [`unwatch`](Self::unwatch). False if
+    /// the value is there, or has just come: then there is nothing to take back.
+    pub(crate) fn watch(&self, task: Option<&'static Task>) -> bool {
+        let sleeper = task.map_or_else(Sleeper::thread, Sleeper::task);
+        if self.is_ready() {
+            return false;
+        }
+        match Waiting::register(self, sleeper) {
+            Some(waiting) => {
+                std::mem::forget(waiting);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes back what [`watch`](Self::watch) has left, if that said so.
+    pub(crate) fn unwatch(&self) {
+        drop(Waiting { gate: self.gate() });
+    }
+
     /// Says that nobody will take the value. It comes back if it is there already.
     pub(crate) fn leave(self) -> Option<T> {
         let this = std::mem::ManuallyDrop::new(self);

@@ -203,11 +203,6 @@ impl<S> Locked<S> {
     pub(super) fn address(&self) -> usize {
         (&raw const self.busy).addr()
     }
-
-    /// What is behind it, when nobody else can be at it.
-    pub(crate) fn into_inner(self) -> S {
-        self.state.into_inner()
-    }
 }
 
 impl<S> Held<'_, S> {

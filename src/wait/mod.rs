@@ -8,6 +8,7 @@
 //! | `gate` | a value that one side gives, once, and one other takes |
 //! | `queue` | who waits, first come, first served |
 //! | `operation` | operations that succeed at once or wait in a queue |
+//! | `several` | waiting for whichever of several comes first |
 
 mod fence;
 mod lock;
@@ -15,9 +16,12 @@ mod sleeper;
 mod gate;
 mod queue;
 mod operation;
+mod several;
 
 pub(crate) use gate::{Giver, Taker, gate};
 pub(crate) use lock::Locked;
 pub(crate) use operation::{Asker, Attempt, Operation, wake};
 pub(crate) use queue::Queue;
+pub use several::AnyArm;
+pub(crate) use several::{MOST, OperationArm, Watched, choose};
 pub(crate) use sleeper::Woken;

@@ -48,7 +48,7 @@ const NONE: usize = usize::MAX;
 const GONE: usize = usize::MAX - 1;
 
 /// One who waits, in one queue or several.
-pub(super) struct Waiter {
+pub(crate) struct Waiter {
     /// Which of its places was completed. Relaxed, where several are: it decides only who goes on to `done`.
     won: AtomicUsize,
     /// Whether one was. Stored with Release by who completed it, as its last access; loaded with Acquire.
@@ -139,8 +139,7 @@ impl<V> Place<V> {
     /// One of the places of a waiter. Not in a queue yet.
     #[inline(always)]
     pub(super) fn one_of(waiter: &Waiter, which: usize, slot: V) -> Self {
-        let links =
-            Links { next: ptr::null(), previous: ptr::null(), linked: false, ticket: 0 };
+        let links = Links { next: ptr::null(), previous: ptr::null(), linked: false, ticket: 0 };
         Self { links: UnsafeCell::new(links), slot: UnsafeCell::new(slot), waiter, which }
     }
 

@@ -259,7 +259,8 @@ impl<T: Clone> BroadcastReceiver<T> {
 impl<T> BroadcastReceiver<T> {
     /// How many values are there for this receiver.
     pub fn len(&self) -> usize {
-        let behind = self.channel.with(|state| (state.next - self.next).min(state.buffer.len() as u64));
+        let behind =
+            self.channel.with(|state| (state.next - self.next).min(state.buffer.len() as u64));
         usize::try_from(behind).unwrap_or(usize::MAX)
     }
 
@@ -308,9 +309,8 @@ impl<T> Drop for BroadcastReceiver<T> {
 
 impl<T> fmt::Debug for BroadcastSender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (len, receivers, waiting) = self
-            .channel
-            .with(|state| (state.buffer.len(), state.receivers, state.reading.len()));
+        let (len, receivers, waiting) =
+            self.channel.with(|state| (state.buffer.len(), state.receivers, state.reading.len()));
         f.debug_struct("BroadcastSender")
             .field("len", &len)
             .field("receivers", &receivers)

@@ -53,8 +53,7 @@ impl<T> State<T> {
     /// One who waits is told that the channel is closed: a receiver finds nothing in its slot, a sender finds its
     /// value still there.
     pub(super) fn dismiss(&mut self) -> Option<Woken> {
-        let dismissed =
-            self.receiving.complete(|_| ()).or_else(|| self.sending.complete(|_| ()));
+        let dismissed = self.receiving.complete(|_| ()).or_else(|| self.sending.complete(|_| ()));
         dismissed.map(|((), woken)| woken)
     }
 

@@ -124,9 +124,8 @@ impl<T> Locked<State<T>> {
 
     /// The `Debug` of both ends.
     fn describe(&self, mut out: fmt::DebugStruct<'_, '_>) -> fmt::Result {
-        let (capacity, closed, senders, receivers) = self.with(|state| {
-            (state.capacity, state.closed, state.senders, state.receivers)
-        });
+        let (capacity, closed, senders, receivers) =
+            self.with(|state| (state.capacity, state.closed, state.senders, state.receivers));
         let stats = self.stats();
         out.field("len", &stats.len);
         if capacity != usize::MAX {

@@ -47,4 +47,4 @@ pub use error::{BroadcastError, RecvError, SendError, TryRecvError, TrySendError
 pub use oneshot::{OneshotReceiver, OneshotSender, oneshot};
 pub use watch::{Seen, WatchReceiver, WatchSender, watch};
 
-pub(super) use self::core::{Receiving, Sending, State};
+pub(super) use self::core::{Receiving, Sending};

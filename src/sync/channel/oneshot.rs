@@ -7,7 +7,7 @@ use std::fmt;
 use std::panic::Location;
 
 use super::error::{RecvError, TryRecvError};
-use crate::task::Wait;
+use crate::task::{Task, Wait};
 use crate::wait::{Asker, Giver, Taker, gate};
 
 /// A channel for a single value: sending does not wait, and receiving waits until it was sent.
@@ -120,9 +120,17 @@ impl<T> OneshotReceiver<T> {
         self.taker.take()?.take()
     }
 
-    /// The gate, for those who wait for several things.
-    pub(in crate::sync) fn taker(&mut self) -> Option<&mut Taker<Option<T>>> {
-        self.taker.as_mut()
+    /// Has this task, or else this thread, woken when the value is there, for those who wait for several things.
+    /// False if it is.
+    pub(in crate::sync) fn watch(&self, task: Option<&'static Task>) -> bool {
+        self.taker.as_ref().is_some_and(|taker| taker.watch(task))
+    }
+
+    /// Takes that back.
+    pub(in crate::sync) fn unwatch(&self) {
+        if let Some(taker) = &self.taker {
+            taker.unwatch();
+        }
     }
 }
 

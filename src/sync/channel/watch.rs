@@ -51,30 +51,26 @@ struct State<T> {
     /// Receivers that there are.
     receivers: usize,
     /// Receivers that wait for a version that they have not seen.
-    waiting: Queue<Change<T>>,
+    waiting: Queue<Change>,
 }
 
-/// What a receiver asks for, and gets.
-struct Change<T> {
+/// What a receiver asks for, and learns.
+struct Change {
     /// The version that it has seen.
     seen: u64,
-    /// Another one; `None` if there will be none.
-    news: Option<(u64, Arc<T>)>,
+    /// Whether there is another one; if not, there will be none. It looks which when it goes on.
+    news: bool,
 }
 
 impl<T> State<T> {
     /// One who waits goes on, if there is news for it, or will be none. Those who have waited longer have seen
     /// older versions, so the first one tells.
     fn serve(&mut self) -> Option<Woken> {
-        let Self { value, version, senders, waiting, .. } = self;
-        let news = waiting.first(|slot| slot.seen != *version)?;
-        if !news && *senders > 0 {
+        let news = self.waiting.first(|slot| slot.seen != self.version)?;
+        if !news && self.senders > 0 {
             return None;
         }
-        let served = waiting.complete(|slot| {
-            slot.news = (slot.seen != *version).then(|| (*version, value.clone()));
-        });
-        served.map(|((), woken)| woken)
+        self.waiting.complete(|slot| slot.news = news).map(|((), woken)| woken)
     }
 }
 
@@ -83,22 +79,19 @@ struct Changing<T>(std::marker::PhantomData<T>);
 
 impl<T> Operation for Changing<T> {
     type State = State<T>;
-    type Slot = Change<T>;
+    type Slot = Change;
 
-    fn attempt(state: &mut State<T>, slot: &mut Change<T>) -> Attempt {
-        if slot.seen != state.version {
-            slot.news = Some((state.version, state.value.clone()));
-        }
-        let over = slot.news.is_some() || state.senders == 0;
-        if over { Attempt::Done(None) } else { Attempt::Wait }
+    fn attempt(state: &mut State<T>, slot: &mut Change) -> Attempt {
+        slot.news = slot.seen != state.version;
+        if slot.news || state.senders == 0 { Attempt::Done(None) } else { Attempt::Wait }
     }
 
-    fn queue(state: &mut State<T>) -> &mut Queue<Change<T>> {
+    fn queue(state: &mut State<T>) -> &mut Queue<Change> {
         &mut state.waiting
     }
 
     /// It is still news to this receiver.
-    fn pass_on(_: &mut State<T>, _: &mut Change<T>) -> Option<Woken> {
+    fn pass_on(_: &mut State<T>, _: &mut Change) -> Option<Woken> {
         None
     }
 }
@@ -204,12 +197,12 @@ impl<T> WatchReceiver<T> {
     pub fn changed(&mut self) -> Result<Seen<T>, RecvError> {
         let at = Location::caller();
         let wait = Wait { what: &"changed", at, subject: 0 };
-        let slot = Change { seen: self.seen, news: None };
-        let changed = self.channel.operate::<Changing<T>>(Asker::here(at), wait, slot);
-        let (version, value) =
-            changed.map_err(|_| RecvError::Cancelled)?.news.ok_or(RecvError::Closed)?;
-        self.seen = version;
-        Ok(Seen(value))
+        let slot = Change { seen: self.seen, news: false };
+        match self.channel.operate::<Changing<T>>(Asker::here(at), wait, slot) {
+            Ok(Change { news: true, .. }) => Ok(self.get()),
+            Ok(_) => Err(RecvError::Closed),
+            Err(_) => Err(RecvError::Cancelled),
+        }
     }
 
     /// Waits until the value is as wanted; at once if it is already.
