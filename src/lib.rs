@@ -280,6 +280,7 @@ mod event_loop;
 mod time;
 mod scope;
 pub mod sync;
+pub mod unblock;
 pub mod testing;
 
 pub use coroutine::{
@@ -302,6 +303,7 @@ pub use task::{
 };
 
 pub use time::{Interval, MissedTicks, interval, now, sleep, sleep_until};
+pub use unblock::unblock;
 
 /// The stacks that coroutines run on: what they cost, how deep they get, when they are given back.
 pub mod stack {

@@ -27,6 +27,8 @@ pub enum ReportKind {
     Blocked,
     /// An event loop was dropped where it could not end its tasks: they stay as they are, for ever.
     LoopLeaked,
+    /// An event loop that ends waits for what other threads do: a closure that blocks, or a lock that one of them has.
+    Waiting,
     /// The process is about to abort; the message says which rule leaves no other way.
     Abort,
 }

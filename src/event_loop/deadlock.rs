@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 
-use crate::task::{Described, Home, State, Task, TaskId};
+use crate::task::{Described, Holder, Home, State, Task, TaskId};
 
 /// A task that waits for what never comes.
 #[derive(Clone, Debug)]
@@ -15,11 +15,17 @@ pub struct StuckTask {
     /// Its name.
     name: Option<Cow<'static, str>>,
     /// The operation that it waits in.
+    operation: &'static str,
+    /// The operation, and what that waits for.
     waits_for: String,
     /// The line that called it.
     at: &'static Location<'static>,
     /// Where it was spawned.
     spawned_at: &'static Location<'static>,
+    /// The task that it waits for, or that has what it waits for.
+    blocker: Option<TaskId>,
+    /// Who has what it waits for.
+    holder: Option<Holder>,
 }
 
 impl StuckTask {
@@ -33,9 +39,21 @@ impl StuckTask {
         self.name.as_deref()
     }
 
-    /// The operation that it waits in, and for which task, if it is one that it waits for.
+    /// The operation that it waits in, and for which task, if it is one that it waits for; or who has what it waits
+    /// for, if that can be told.
     pub fn waits_for(&self) -> &str {
         &self.waits_for
+    }
+
+    /// The task that it waits for (it joins that), or that has what it waits for (a lock). It may have ended, if a guard
+    /// that it took still exists.
+    pub fn blocker(&self) -> Option<TaskId> {
+        self.blocker
+    }
+
+    /// Who has the lock that it waits for.
+    pub fn holder(&self) -> Option<&Holder> {
+        self.holder.as_ref()
     }
 
     /// The line that called the operation.
@@ -52,7 +70,8 @@ impl StuckTask {
 impl fmt::Display for StuckTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let described = Described { name: self.name(), id: self.id.0, spawned_at: self.spawned_at };
-        write!(f, "task {described} waits in {} at {}", self.waits_for, self.at)
+        let target = &self.waits_for[self.operation.len() + "``".len()..];
+        write!(f, "task {described} waits in `{}` at {}{target}", self.operation, self.at)
     }
 }
 
@@ -60,7 +79,8 @@ impl fmt::Display for StuckTask {
 ///
 /// Only a loop with a virtual clock finds that out; with the system's clock somebody may still come. It is found
 /// only while no [`Waker`](crate::Waker) of the loop's tasks exists, since nobody knows where it may be used:
-/// drop wakers that are no longer wanted.
+/// drop wakers that are no longer wanted. A task that waits for a channel of the room [`sync`](crate::sync) counts as stuck
+/// also if another thread has the other end: hold an [`external`](crate::external) guard while that is to come.
 #[derive(Clone, Debug)]
 pub struct DeadlockReport {
     /// The tasks, in the order in which they were spawned.
@@ -73,6 +93,32 @@ impl DeadlockReport {
         &self.tasks
     }
 
+    /// Tasks that wait for each other in a circle: each for the next one, and the last one for the first. Every circle
+    /// once, beginning with the task that was spawned first.
+    pub fn cycles(&self) -> Vec<Vec<TaskId>> {
+        let next = |of: TaskId| self.tasks.iter().find(|task| task.id == of)?.blocker;
+        let mut cycles: Vec<Vec<TaskId>> = Vec::new();
+        for task in &self.tasks {
+            // One task waits for one other, so from each there is one way to go, and it comes back or not.
+            let way = std::iter::successors(next(task.id), |at| next(*at));
+            let back = way.take(self.tasks.len()).position(|at| at == task.id);
+            let Some(steps) = back else { continue };
+            let cycle: Vec<_> =
+                std::iter::successors(Some(task.id), |at| next(*at)).take(steps + 1).collect();
+            // The others of the circle come later, and find it again.
+            if !cycles.iter().flatten().any(|seen| *seen == task.id) {
+                cycles.push(cycle);
+            }
+        }
+        cycles
+    }
+
+    /// A task as messages name it, shortly.
+    fn short(&self, id: TaskId) -> String {
+        let name = self.tasks.iter().find(|task| task.id == id).and_then(StuckTask::name);
+        name.map_or(format!("{id}"), |name| format!("`{name}`"))
+    }
+
     /// What there is to say about a loop.
     pub(super) fn of(home: &Home) -> Self {
         let stuck = home.all().filter_map(|task| describe(home, task));
@@ -83,18 +129,45 @@ impl DeadlockReport {
 /// What there is to say about a task.
 fn describe(home: &Home, task: &'static Task) -> Option<StuckTask> {
     let wait = task.wait()?;
-    let mut waits_for = format!("`{}`", wait.what);
-    if let Some(other) = home.all().find(|other| wait.subject != 0 && other.id() == wait.subject) {
-        other.with_described(|described| waits_for += &format!(" for task {described}"));
-    }
     debug_assert_eq!(task.state(), State::Paused);
+    let named = |id: u64| {
+        let other = home.all().find(|other| id != 0 && other.id() == id)?;
+        Some(other.with_described(|described| format!("task {described}")))
+    };
+    let holder = task.waits_for_holder();
+    let mut waits_for = format!("`{}`", wait.what);
+    let mut blocker = (wait.subject != 0).then_some(TaskId(wait.subject));
+    if let Some(other) = named(wait.subject) {
+        waits_for += &format!(" for {other}");
+    } else if let Some(holder) = holder {
+        blocker = holder.task();
+        waits_for += &match blocker.map(|id| (id, named(id.0))) {
+            Some((id, _)) if id == task.public_id() => {
+                format!(" for itself, which took it at {}", holder.at())
+            }
+            Some((_, Some(other))) => format!(" for {other}, which took it at {}", holder.at()),
+            Some((id, None)) if holder.is_of(home) => format!(
+                " for task {id}, which took it at {} and has ended; its guard still exists",
+                holder.at()
+            ),
+            _ => format!(" for {holder}"),
+        };
+    }
     Some(StuckTask {
         id: task.public_id(),
         name: task.name(),
+        operation: wait.what,
         waits_for,
         at: wait.at,
         spawned_at: task.spawned_at(),
+        blocker,
+        holder,
     })
+}
+
+/// Whether a task of this loop waits for what somebody on another thread has, who may give it back.
+pub(super) fn waits_for_others(home: &Home) -> bool {
+    home.all().any(|task| task.waits_for_holder().is_some_and(|holder| !holder.is_of(home)))
 }
 
 impl fmt::Display for DeadlockReport {
@@ -102,6 +175,13 @@ impl fmt::Display for DeadlockReport {
         write!(f, "deadlock: nothing on this event loop can ever go on")?;
         for task in &self.tasks {
             write!(f, "\n  {task}")?;
+        }
+        for cycle in self.cycles() {
+            write!(f, "\n  in a circle: ")?;
+            for id in &cycle {
+                write!(f, "{} waits for ", self.short(*id))?;
+            }
+            write!(f, "{}", self.short(cycle[0]))?;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use std::ptr;
 use std::time::Duration;
 
 use super::EventLoop;
-use super::deadlock::DeadlockReport;
+use super::deadlock::{DeadlockReport, waits_for_others};
 use crate::coroutine::Step;
 use crate::report::{self, ReportKind};
 use crate::task::{CancelKind, CancelReason, Event, Home, Message, Task};
@@ -23,6 +23,8 @@ const LOOK_AFTER: usize = 64;
 const MESSAGES: usize = LOOK_AFTER;
 /// How far ahead of the task that is resumed the next ones are fetched into the cache.
 const AHEAD: usize = 8;
+/// A loop that is to end says for whom it waits after so long.
+const SAY_AFTER: Duration = Duration::from_secs(1);
 /// Queues shorter than this fit the cache without that.
 const LONG: usize = 1024;
 
@@ -153,14 +155,32 @@ impl EventLoop {
             }
             None => {
                 let hopeless = patience == Patience::Draining || home.time.is_virtual();
-                if hopeless && !home.may_be_woken() {
+                if hopeless && !home.may_be_woken() && !waits_for_others(home) {
                     return Idle::Deadlock(DeadlockReport::of(home));
                 }
                 self.trim();
-                self.inbox().sleep(None);
+                if patience == Patience::Draining && !self.said.get() {
+                    self.inbox().sleep(Some(SAY_AFTER));
+                    self.say_who_is_left();
+                } else {
+                    self.inbox().sleep(None);
+                }
             }
         }
         Idle::Over
+    }
+
+    /// Says for whom a loop waits that is to end, if nobody has come in the meantime.
+    #[cold]
+    fn say_who_is_left(&self) {
+        if self.inbox().has_mail() || self.said.replace(true) {
+            return;
+        }
+        let left = DeadlockReport::of(self.home());
+        let tasks: Vec<_> = left.tasks().iter().map(ToString::to_string).collect();
+        let name = self.name.as_ref().map_or(String::new(), |name| format!(" `{name}`"));
+        let message = format!("event loop{name} ends, and waits for others: {}", tasks.join("; "));
+        report::tell(ReportKind::Waiting, message);
     }
 
     /// Drives until `done`. Gives the report if it met a deadlock on the way; everything was cancelled

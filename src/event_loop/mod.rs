@@ -119,6 +119,8 @@ pub struct EventLoop {
     running: Cell<Option<RemoteTask>>,
     /// Where the loop was stopped when no closure ran.
     stop_next: Cell<Option<&'static Location<'static>>>,
+    /// Whether it has said for whom it waits, although it is to end.
+    said: Cell<bool>,
     /// The most tasks since stacks were trimmed last.
     most: Cell<usize>,
     /// It stays on its thread.
@@ -192,6 +194,7 @@ impl EventLoop {
             watch,
             running: Cell::new(None),
             stop_next: Cell::new(None),
+            said: Cell::new(false),
             most: Cell::new(0),
             thread: PhantomData,
         }

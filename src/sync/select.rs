@@ -4,6 +4,8 @@
 //! drops the arms, and only then runs that one's code: which so may use everything that the others had borrowed.
 //! What is in here besides the macro is for the macro alone.
 
+#![allow(missing_debug_implementations, reason = "the macro's own types")]
+
 use std::cell::Cell;
 use std::panic::Location;
 use std::time::{Duration, Instant};

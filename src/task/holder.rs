@@ -76,10 +76,14 @@ impl Holder {
         self.who == Self::here(self.at).who
     }
 
+    /// Whether a task of this loop has it, or had: it may have ended.
+    pub(crate) fn is_of(&self, home: &Home) -> bool {
+        matches!(self.who, Who::Task(_, of) if of == home.id())
+    }
+
     /// Whether a task of the loop that runs here has it, or had: it may have ended.
     pub(crate) fn is_here(&self) -> bool {
-        let here = Home::here().map(Home::id);
-        matches!(self.who, Who::Task(_, home) if Some(home) == here)
+        Home::here().is_some_and(|home| self.is_of(home))
     }
 }
 

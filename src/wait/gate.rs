@@ -24,7 +24,7 @@ use super::operation::Asker;
 use super::sleeper::Sleeper;
 use crate::model::sync::atomic::{AtomicU8, Ordering};
 use crate::model::{UnsafeCell, park, spin_loop};
-use crate::task::{CancelReason, Denied, Ending, Task, Wait, wait_until};
+use crate::task::{CancelReason, Denied, Ending, Task, Wait, wait_shielded, wait_until};
 
 /// Nothing is there and nobody waits.
 const EMPTY: u8 = 0;
@@ -201,6 +201,14 @@ impl<T> Taker<T> {
         let this = &*self;
         let Some(_waiting) = Waiting::register(this, Sleeper::task(task)) else { return Ok(()) };
         wait_until(task, wait, || this.is_ready())
+    }
+
+    /// Waits in a task until the value is there, whatever is cancelled meanwhile.
+    #[track_caller]
+    pub(crate) fn wait_shielded(&mut self, task: &'static Task, wait: Wait) {
+        let this = &*self;
+        let Some(_waiting) = Waiting::register(this, Sleeper::task(task)) else { return };
+        wait_shielded(task, wait, || this.is_ready());
     }
 
     /// Blocks the thread until the value is there.
