@@ -146,7 +146,7 @@ fn describe(home: &Home, task: &'static Task) -> Option<StuckTask> {
                 format!(" for itself, which took it at {}", holder.at())
             }
             Some((_, Some(other))) => format!(" for {other}, which took it at {}", holder.at()),
-            Some((id, None)) if holder.is_of(home) => format!(
+            Some((id, None)) if holder.is_of(home) && !holder.is_given_up() => format!(
                 " for task {id}, which took it at {} and has ended; its guard still exists",
                 holder.at()
             ),

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::EventLoop;
 use super::deadlock::{DeadlockReport, waits_for_others};
+use super::registry;
 use crate::coroutine::Step;
 use crate::report::{self, ReportKind};
 use crate::task::{CancelKind, CancelReason, Event, Home, Message, Task};
@@ -275,6 +276,9 @@ fn retire_family(home: &'static Home, task: &'static Task) {
         top.root().detach();
         lender.child_ended();
     }
+    // What they had will never be free: whoever waits for that is to know.
+    home.tell_the_hopeless();
+    registry::tell_others(home.id(), || Message::GivenUp);
 }
 
 /// The outermost task that this one borrows from; itself if it borrows from none.

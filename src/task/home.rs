@@ -546,9 +546,16 @@ impl Home {
             Message::CancelPart(boundary, reason) => self.cancel_part(boundary, reason),
             Message::Call(waker) => waker.answer(self),
             Message::Look => {}
+            Message::GivenUp => self.tell_the_hopeless(),
             other => return Some(other),
         }
         None
+    }
+
+    /// Tells those who wait for what a task has that was given up.
+    #[cold]
+    pub(crate) fn tell_the_hopeless(&self) {
+        self.all().for_each(Task::tell_if_hopeless);
     }
 
     /// Cancels a task of this loop.

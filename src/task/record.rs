@@ -29,7 +29,7 @@ use std::thread;
 
 use super::body::{Body, Job, Refusal};
 use super::boundary::{Boundary, Kind};
-use super::holder::Holder;
+use super::holder::{Holder, note_given_up};
 use super::home::{Home, Making};
 use super::locals::Locals;
 use super::observe::Event;
@@ -126,6 +126,8 @@ pub(crate) struct Ways {
     pub(crate) give_up: unsafe fn(*const ()),
     /// Who has what it waits for, if that can be told.
     pub(crate) holder: unsafe fn(*const ()) -> Option<Holder>,
+    /// Tells all who wait there that whoever has it was given up.
+    pub(crate) hopeless: unsafe fn(*const ()),
 }
 
 impl Standing {
@@ -324,6 +326,16 @@ impl Task {
         let standing = self.standing.get().filter(|_| self.state.get() == State::Paused)?;
         // SAFETY: `Standing::new` has the promise; it is paused, and a loop asks for its own tasks only.
         unsafe { (standing.ways.holder)(standing.at) }
+    }
+
+    /// Lets it, and all who wait with it, know if whoever has what they wait for was given up.
+    pub(super) fn tell_if_hopeless(&self) {
+        if self.waits_for_holder().is_some_and(|holder| holder.is_given_up()) {
+            if let Some(standing) = self.standing.get() {
+                // SAFETY: as in `waits_for_holder`.
+                unsafe { (standing.ways.hopeless)(standing.at) };
+            }
+        }
     }
 
     /// Says where it stands from now on.
@@ -749,6 +761,7 @@ impl Task {
     /// Gives it up, together with the record: it is not resumed, and nobody gets the record again.
     pub(crate) fn retire(&'static self) {
         self.state.set(State::Retired);
+        note_given_up(self.id());
         if self.started.get() {
             // SAFETY: as in `resume`; it does not run (any more).
             unsafe { (*self.core.get()).assume_init_mut() }.retire();

@@ -58,6 +58,11 @@ pub(crate) trait Operation {
         None
     }
 
+    /// Whoever has what is waited for will never give it back: one who waits goes on, without it.
+    fn give_up_waiting(_: &mut Self::State) -> Option<Woken> {
+        None
+    }
+
     /// Who has what it waits for, if that can be told.
     fn holder(_: &Self::State) -> Option<Holder> {
         None
@@ -328,7 +333,8 @@ impl Known {
     /// The task stands there.
     #[inline(always)]
     fn new<O: Operation>(task: &'static Task, stands: &Stands<'_, O>) -> Self {
-        let ways = const { &Ways { give_up: give_up::<O>, holder: holder::<O> } };
+        let ways =
+            const { &Ways { give_up: give_up::<O>, holder: holder::<O>, hopeless: hopeless::<O> } };
         // SAFETY: the address is good while this lives, and the task forgets it then. It uses it on its own
         // thread, while it waits here.
         task.stands(Some(unsafe { Standing::new(ptr::from_ref(stands).cast(), ways) }));
@@ -353,4 +359,10 @@ unsafe fn give_up<O: Operation>(stands: *const ()) {
 unsafe fn holder<O: Operation>(stands: *const ()) -> Option<Holder> {
     // SAFETY: as above.
     unsafe { &*stands.cast::<Stands<'_, O>>() }.locked.with(|state| O::holder(state))
+}
+
+/// Whoever has what the task waits for was given up: see [`Ways`].
+unsafe fn hopeless<O: Operation>(stands: *const ()) {
+    // SAFETY: as above.
+    unsafe { &*stands.cast::<Stands<'_, O>>() }.locked.wake_all(O::give_up_waiting);
 }

@@ -367,7 +367,9 @@ impl Known {
         unsafe fn holder(_: *const ()) -> Option<Holder> {
             None
         }
-        let ways = &Ways { give_up, holder };
+        /// Nobody has what is waited for.
+        unsafe fn hopeless(_: *const ()) {}
+        let ways = &Ways { give_up, holder, hopeless };
         // SAFETY: the address is good while this lives, and the task forgets it then. It uses it on its own
         // thread, while it waits here.
         task.stands(Some(unsafe { Standing::new(ptr::from_ref(stands).cast(), ways) }));
