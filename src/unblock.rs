@@ -9,7 +9,7 @@
 //! ends. Closures begin in the order in which they came.
 //!
 //! The closure may borrow, because the frame that it borrows from waits until it has returned, whatever is
-//! cancelled meanwhile: see [`while_lent`].
+//! cancelled meanwhile. The threads are the process's, not a loop's.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};

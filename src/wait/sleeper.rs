@@ -14,10 +14,10 @@ pub(crate) enum Sleeper {
     Thread(Thread),
 }
 
-/// One who waits, on its way to be woken: nothing of the waiter is needed for that any more.
+/// One who waits, on its way to be woken: nothing of the waiter's frame is needed for that any more.
 pub(crate) enum Woken {
-    /// A task of the loop that runs here.
-    Here(RemoteTask),
+    /// A task of the loop that runs here. It cannot have ended before it is woken: only this thread resumes it.
+    Here(&'static Task),
     /// A task of another loop.
     Elsewhere(RemoteTask, Arc<Inbox>),
     /// A thread.
@@ -40,34 +40,50 @@ impl Sleeper {
     ///
     /// # Safety
     /// The waiter still waits: it does not go on before it is told, which happens after this.
+    #[inline(always)]
     pub(crate) unsafe fn take(self) -> Woken {
         match self {
-            Self::Task(task, inbox) => match Home::here() {
-                Some(home) if home.id() == task.home() => Woken::Here(task),
-                _ => {
-                    // SAFETY: the caller's promise: the task waits, so its loop has not ended, and a
-                    // loop has its inbox in an `Arc`.
-                    let inbox = unsafe {
-                        Arc::increment_strong_count(inbox);
-                        Arc::from_raw(inbox)
-                    };
-                    Woken::Elsewhere(task, inbox)
-                }
+            Self::Task(task, inbox) => match Home::here().and_then(|home| task.here(home)) {
+                Some(task) => Woken::Here(task),
+                // SAFETY: the caller's promise.
+                None => unsafe { elsewhere(task, inbox) },
             },
             Self::Thread(thread) => Woken::Thread(thread),
         }
     }
 }
 
+/// A task of another loop, on its way to be woken.
+///
+/// # Safety
+/// The task waits.
+#[cold]
+#[inline(never)]
+unsafe fn elsewhere(task: RemoteTask, inbox: *const Inbox) -> Woken {
+    // SAFETY: the task waits, so its loop has not ended, and a loop has its inbox in an `Arc`.
+    let inbox = unsafe {
+        Arc::increment_strong_count(inbox);
+        Arc::from_raw(inbox)
+    };
+    Woken::Elsewhere(task, inbox)
+}
+
 impl Woken {
     /// Wakes it. With no lock held.
+    #[inline(always)]
     pub(crate) fn wake(self) {
         match self {
-            Self::Here(task) => {
-                if let Some(task) = Home::here().and_then(|home| task.here(home)) {
-                    task.wake();
-                }
-            }
+            Self::Here(task) => task.wake(),
+            other => other.wake_elsewhere(),
+        }
+    }
+
+    /// Wakes what is not a task of this loop.
+    #[cold]
+    #[inline(never)]
+    fn wake_elsewhere(self) {
+        match self {
+            Self::Here(task) => task.wake(),
             Self::Elsewhere(task, inbox) => wake(task, &inbox),
             Self::Thread(thread) => thread.unpark(),
         }
