@@ -399,3 +399,30 @@ fn a_wake_from_a_thread_ends_the_sleep_of_the_loop_at_once() {
         assert!(late[times / 2] < 5 * MS, "{late:?}");
     });
 }
+
+#[test]
+fn a_loop_that_is_dropped_while_a_closure_blocks_waits_and_says_for_what() {
+    alone(|| {
+        let (begin, may_end) = segno::sync::channel::unbounded::<()>();
+        let ((), told) = reported(|| {
+            let mut events = EventLoop::builder().name("stage").build();
+            drop(events.task("reader").spawn(move || segno::unblock(move || may_end.recv())));
+            assert!(!events.turn());
+            let releases = thread::spawn(move || {
+                thread::sleep(1500 * MS);
+                begin.send(()).unwrap();
+            });
+            let before = Instant::now();
+            drop(events);
+            assert!(before.elapsed() >= 1400 * MS);
+            releases.join().unwrap();
+        });
+        let said: Vec<_> =
+            told.iter().filter(|report| report.kind() == ReportKind::Waiting).collect();
+        assert_eq!(said.len(), 1, "{told:?}");
+        let text = said[0].message();
+        for word in ["`stage` ends", "`reader`", "`unblock` at", "real_time.rs"] {
+            assert!(text.contains(word), "{text}");
+        }
+    });
+}
