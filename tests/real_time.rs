@@ -399,3 +399,23 @@ fn a_wake_from_a_thread_ends_the_sleep_of_the_loop_at_once() {
         assert!(late[times / 2] < 5 * MS, "{late:?}");
     });
 }
+
+#[test]
+fn deadlines_are_looked_for_more_often_where_tasks_take_long() {
+    alone(|| {
+        let late = segno::run(|| {
+            let busy = segno::spawn(|| {
+                loop {
+                    keep_the_thread(2 * MS);
+                    segno::yield_now();
+                }
+            });
+            let begin = Instant::now();
+            (0..10).for_each(|_| segno::sleep(MS));
+            busy.cancel("enough");
+            begin.elapsed() - 10 * MS
+        });
+        // The first may be late by 64 of them, which is when the loop notices. Not all ten.
+        assert!(late < 640 * MS, "{late:?}");
+    });
+}
