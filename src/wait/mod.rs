@@ -8,4 +8,4 @@
 mod sleeper;
 mod gate;
 
-pub(crate) use gate::{Giver, Taker, gate};
+pub(crate) use gate::{Giver, Taker, labelled_gate};
