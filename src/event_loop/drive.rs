@@ -63,6 +63,7 @@ impl EventLoop {
     /// Rounds over what is ready.
     pub(super) fn rounds(&self, until: Until) {
         let home = self.home();
+        home.resumes();
         let mut resumes = self.look();
         // A virtual clock costs nothing to look at, and who tests with it may have put it forward.
         let exact = home.time.is_virtual();

@@ -32,7 +32,7 @@ use super::reason::{CancelKind, CancelReason};
 use super::record::{State, Task, TaskId};
 use super::remote::{RemoteBoundary, RemoteTask};
 use super::timers::{Timer, Timers};
-use crate::coroutine::{anchor, set_anchor};
+use crate::coroutine::{anchor, set_anchor, stack_pointer};
 use crate::model::sync::Arc;
 use crate::stacks::Request;
 
@@ -71,6 +71,8 @@ pub(crate) struct Home {
     id: Cell<u64>,
     /// The task that runs now.
     current: Cell<Option<&'static Task>>,
+    /// An address in the frame that resumes the tasks, while it does.
+    frame: Cell<usize>,
     /// Tasks that may be resumed.
     pub(crate) ready: Ready,
     /// Deadlines. No user code runs while it is borrowed.
@@ -150,6 +152,7 @@ impl Home {
             Box::leak(Box::new(Self {
                 id: Cell::new(0),
                 current: Cell::new(None),
+                frame: Cell::new(0),
                 ready: Ready::new(),
                 timers: RefCell::new(Timers::new()),
                 time: Time::new(clock),
@@ -241,6 +244,18 @@ impl Home {
         let before = anchor();
         set_anchor(ptr::from_ref(self).cast());
         before
+    }
+
+    /// Tasks are resumed by the calling frame from now on, or by what it calls.
+    #[inline(always)]
+    pub(crate) fn resumes(&self) {
+        self.frame.set(stack_pointer());
+    }
+
+    /// Where that frame is.
+    #[inline(always)]
+    pub(super) fn frame(&'static self) -> &'static Cell<usize> {
+        &self.frame
     }
 
     /// It does not run any more.

@@ -34,7 +34,9 @@ use super::locals::Locals;
 use super::observe::Event;
 use super::reason::{CancelKind, CancelReason};
 use super::remote::RemoteTask;
-use crate::coroutine::{self, Core, Lender, Pauser, Plan, SetAside, Step, prefetch, stack_pointer};
+use crate::coroutine::{
+    self, Core, Lender, Pauser, Plan, Scheduled, SetAside, Step, prefetch, stack_pointer,
+};
 use crate::report::{self, ReportKind};
 use crate::stacks::Request;
 
@@ -110,8 +112,8 @@ impl Ending {
     }
 }
 
-/// One task of an event loop. What every resume touches comes first, in two lines of the cache.
-#[repr(C, align(32))]
+/// One task of an event loop. What every resume touches is its first line of the cache; a record takes five.
+#[repr(C, align(64))]
 pub(crate) struct Task {
     /// Where it is in its life.
     state: Cell<State>,
@@ -121,34 +123,35 @@ pub(crate) struct Task {
     disturbed: Cell<bool>,
     /// Whether it has a stack.
     started: Cell<bool>,
+    /// Operations that may still succeed without a pause before it has to let others go first.
+    budget: Cell<u32>,
+    /// The inner end of its coroutine; null before it starts.
+    pauser: Cell<*const Pauser<(), ()>>,
+    /// Bytes below that in which it may pause without a closer look, once it has started.
+    reach: Cell<u32>,
+    /// How far below that its frames went when it switched away.
+    depth: Cell<u32>,
+    /// Its coroutine, once it has started. Only the loop touches it. The last word of the line is the stack
+    /// pointer that it goes on with.
+    core: UnsafeCell<MaybeUninit<Core<(), (), ()>>>,
+    /// The loop that it belongs to, while it is in use.
+    home: Cell<Option<&'static Home>>,
     /// Size class of its stack.
     class: Cell<u8>,
     /// Who wants its result, and whether that is there: see [`claim`](super::claim).
     claim: Cell<u8>,
-    /// Operations that may still succeed without a pause before it has to let others go first.
-    budget: Cell<u32>,
-    /// Where its stack pointer was when it switched away.
-    stack_pointer: Cell<usize>,
-    /// The inner end of its coroutine; null before it starts.
-    pauser: Cell<*const Pauser<(), ()>>,
-    /// The loop that it belongs to, while it is in use.
-    home: Cell<Option<&'static Home>>,
-    /// Its coroutine, once it has started. Only the loop touches it.
-    core: UnsafeCell<MaybeUninit<Core<(), (), ()>>>,
-    /// Its number; 0 while the record is free.
-    id: Cell<u64>,
-    /// What it runs, until it starts.
-    body: Body,
-    /// The innermost boundary that it is in.
-    innermost: Cell<Option<&'static Boundary>>,
-    /// The boundary of the whole task.
-    root: Boundary,
     /// Whether it waits for what another thread can end.
     outside: Cell<bool>,
     /// How often the last cancellation of something around it was raised in it.
     raised: Cell<u32>,
     /// The number of that.
     raised_for: Cell<u64>,
+    /// What it runs, until it starts.
+    body: Body,
+    /// The innermost boundary that it is in.
+    innermost: Cell<Option<&'static Boundary>>,
+    /// The boundary of the whole task. Its serial number is the task's number; 0 while the record is free.
+    root: Boundary,
     /// Its name; boxed, because most have none.
     name: Cell<Option<Rc<Cow<'static, str>>>>,
     /// Where it was spawned.
@@ -167,6 +170,9 @@ pub(crate) struct Task {
     previous: Cell<Option<&'static Task>>,
 }
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri), not(feature = "sanitizer")))]
+const _: () = assert!(size_of::<Task>() == 5 * 64);
+
 impl Task {
     /// A record that nobody uses.
     #[track_caller]
@@ -176,20 +182,20 @@ impl Task {
             token: Cell::new(false),
             disturbed: Cell::new(false),
             started: Cell::new(false),
-            claim: Cell::new(0),
             budget: Cell::new(0),
-            stack_pointer: Cell::new(0),
             pauser: Cell::new(ptr::null()),
-            home: Cell::new(None),
-            body: Body::empty(),
+            reach: Cell::new(0),
+            depth: Cell::new(0),
             core: UnsafeCell::new(MaybeUninit::uninit()),
-            id: Cell::new(0),
-            innermost: Cell::new(None),
-            root: Boundary::vacant(),
+            home: Cell::new(None),
+            class: Cell::new(0),
+            claim: Cell::new(0),
             outside: Cell::new(false),
             raised: Cell::new(0),
             raised_for: Cell::new(0),
-            class: Cell::new(0),
+            body: Body::empty(),
+            innermost: Cell::new(None),
+            root: Boundary::vacant(),
             name: Cell::new(None),
             spawned_at: Cell::new(Location::caller()),
             wait: Cell::new(None),
@@ -215,7 +221,6 @@ impl Task {
     ) {
         let Making { request, name, spawned_at, id } = making;
         self.home.set(Some(home));
-        self.id.set(id);
         // SAFETY: the caller's promise; the record is free, so nothing is in there.
         unsafe { self.body.put(job) };
         self.claim.set(0);
@@ -239,7 +244,6 @@ impl Task {
         self.token.set(false);
         self.disturbed.set(false);
         self.started.set(false);
-        self.id.set(0);
         self.wait.set(None);
         self.ending.set(None);
         if let Some(parent) = parent {
@@ -258,7 +262,7 @@ impl Task {
     /// Its number.
     #[inline(always)]
     pub(crate) fn id(&self) -> u64 {
-        self.id.get()
+        self.root.serial()
     }
 
     /// The loop that it belongs to.
@@ -328,7 +332,7 @@ impl Task {
     pub(crate) fn with_described<R>(&self, f: impl FnOnce(&Described<'_>) -> R) -> R {
         let name = self.name();
         let name = name.as_deref();
-        f(&Described { name, id: self.id.get(), spawned_at: self.spawned_at.get() })
+        f(&Described { name, id: self.id(), spawned_at: self.spawned_at.get() })
     }
 
     /// What it runs, until it starts; afterwards the place for its result.
@@ -474,13 +478,18 @@ impl Task {
     #[track_caller]
     pub(crate) fn check_place(&self) {
         // SAFETY: it runs, so it has started, and its pauser lies on its own stack.
-        unsafe { &*self.pauser.get() }.check_task();
+        let pauser = unsafe { &*self.pauser.get() };
+        let depth = pauser.edge().wrapping_sub(stack_pointer());
+        if depth >= self.reach.get() as usize {
+            pauser.check_task();
+        }
+        // On another stack it means nothing, and what is fetched because of it does no harm.
+        self.depth.set(depth as u32);
     }
 
     /// The switch to the loop, after [`check_place`](Self::check_place).
     #[inline(always)]
     fn switch_away(&'static self) {
-        self.stack_pointer.set(stack_pointer());
         // SAFETY: as in `check_place`.
         unsafe { &*self.pauser.get() }.pause_task();
     }
@@ -642,7 +651,12 @@ impl Task {
     fn resume(&'static self) -> Step {
         // SAFETY: it has started and not ended, so the coroutine is there. Only the loop takes it, one step
         // at a time, and nothing else looks at it: what runs on the stack reaches it by its pauser.
-        unsafe { (*self.core.get()).assume_init_mut() }.step()
+        let step = unsafe { (*self.core.get()).assume_init_mut() }.step();
+        // Whatever pauses it says so first; what gives it up does not.
+        if step == Step::Paused && self.state.get() == State::Running {
+            return Step::Retired;
+        }
+        step
     }
 
     /// Gives it a stack and lets it run for the first time; lets its closure go if it is cancelled
@@ -668,7 +682,8 @@ impl Task {
         };
         let core = Core::on(stack, plan, move |pauser: &Pauser<(), ()>, ()| {
             self.pauser.set(ptr::from_ref(pauser));
-            pauser.context().becomes_task();
+            let resumer = self.home().frame();
+            pauser.context().becomes_task(Scheduled { reach: &self.reach, resumer });
             self.body.run(self);
             self.home().observe(self, Event::Ended);
         });
@@ -735,17 +750,18 @@ impl Task {
     pub(crate) fn prefetch_record(&self) {
         let here = ptr::from_ref(self).cast::<()>();
         prefetch(here);
-        prefetch(here.wrapping_byte_add(64));
     }
 
     /// Fetches its stack into the cache, for a resume that is near; the record is there by now.
     #[inline(always)]
     pub(crate) fn prefetch_stack(&self) {
         if self.started.get() {
-            // SAFETY: as in `resume`; it is not resumed meanwhile.
-            unsafe { (*self.core.get()).assume_init_ref() }.prefetch();
-            prefetch(self.stack_pointer.get() as *const ());
-            prefetch((self.stack_pointer.get() + 64) as *const ());
+            // The parent link, and the innermost frames.
+            let pauser = self.pauser.get().cast::<()>();
+            let frames = pauser.wrapping_byte_sub(self.depth.get() as usize);
+            prefetch(pauser);
+            prefetch(frames);
+            prefetch(frames.wrapping_byte_add(64));
         }
     }
 
