@@ -53,8 +53,8 @@ const HERE: u8 = 5;
 struct Gate<T, L> {
     /// Who owns what. Release when something is handed over, Acquire when it is taken.
     state: AtomicU8,
-    /// Who waits.
-    sleeper: UnsafeCell<Option<Sleeper>>,
+    /// Who waits. Boxed, because most gates have none: between threads the wake costs more than the box.
+    sleeper: UnsafeCell<Option<Box<Sleeper>>>,
     /// The task that waits, in HERE. Only the loop's thread looks at it.
     here: UnsafeCell<Option<&'static Task>>,
     /// The number of the loop on whose thread the value is given; 0 if that may be any thread.
@@ -267,6 +267,9 @@ impl<T, L> Taker<T, L> {
     pub(crate) fn leave(self) -> Option<(T, Option<L>)> {
         let this = std::mem::ManuallyDrop::new(self);
         let gate = this.gate();
+        // SAFETY: the label is the taker's, and not lent: `self` is here. It does not stay with what the giver
+        // frees one day.
+        let label = gate.label.with_mut(|cell| unsafe { (*cell).take() });
         // Nobody else looks at a gate that is given on this thread.
         let before = if gate.is_here() {
             let before = gate.state.load(Ordering::Acquire);
@@ -279,8 +282,8 @@ impl<T, L> Taker<T, L> {
             return None;
         }
         // SAFETY: READY: the gate is this side's alone.
-        let Gate { value, label, .. } = *unsafe { Box::from_raw(this.gate.as_ptr()) };
-        value.into_inner().map(|value| (value, label.into_inner()))
+        let gate = unsafe { Box::from_raw(this.gate.as_ptr()) };
+        gate.value.into_inner().map(|value| (value, label))
     }
 }
 
@@ -330,7 +333,7 @@ impl<'a, T, L> Waiting<'a, T, L> {
     fn register(taker: &'a Taker<T, L>, sleeper: Sleeper) -> Option<Self> {
         let gate = taker.gate();
         // SAFETY: not WAITING, so the sleeper is this side's.
-        gate.sleeper.with_mut(|cell| unsafe { *cell = Some(sleeper) });
+        gate.sleeper.with_mut(|cell| unsafe { *cell = Some(Box::new(sleeper)) });
         // Release: the sleeper.
         gate.state
             .compare_exchange(EMPTY, WAITING, Ordering::AcqRel, Ordering::Acquire)
