@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::erase::{Lent, while_lent};
-use crate::task::{Counted, Home, Task, Wait};
+use crate::task::{Counted, Home, Subject, Task, Wait};
 use crate::wait::{Giver, gate};
 
 /// How many threads there may be, unless [`set_limit`] says otherwise: most of them wait for a disk or a network.
@@ -78,7 +78,7 @@ fn unblock_in<T: Send>(
         // The virtual clock stands still, and nobody takes this for a deadlock.
         let _external = Counted::external(task.home().inbox());
         submit(Work { lent, giver });
-        taker.wait_shielded(task, Wait { what: &"unblock", at, subject: 0 });
+        taker.wait_shielded(task, Wait { what: &"unblock", at, subject: Subject::NONE });
         taker.take();
     });
     match result {

@@ -426,3 +426,23 @@ fn a_loop_that_is_dropped_while_a_closure_blocks_waits_and_says_for_what() {
         }
     });
 }
+
+#[test]
+fn deadlines_are_looked_for_more_often_where_tasks_take_long() {
+    alone(|| {
+        let late = segno::run(|| {
+            let busy = segno::spawn(|| {
+                loop {
+                    keep_the_thread(2 * MS);
+                    segno::yield_now();
+                }
+            });
+            let begin = Instant::now();
+            (0..10).for_each(|_| segno::sleep(MS));
+            busy.cancel("enough");
+            begin.elapsed() - 10 * MS
+        });
+        // The first may be late by 64 of them, which is when the loop notices. Not all ten.
+        assert!(late < 640 * MS, "{late:?}");
+    });
+}

@@ -136,9 +136,10 @@ fn describe(home: &Home, task: &'static Task) -> Option<StuckTask> {
     };
     let holder = task.waits_for_holder();
     let mut waits_for = format!("`{}`", wait.what);
-    let mut blocker = (wait.subject != 0).then_some(TaskId(wait.subject));
-    if let Some(other) = named(wait.subject) {
-        waits_for += &format!(" for {other}");
+    let mut blocker = None;
+    if let Some(other) = task.waits_for_task() {
+        blocker = Some(other.public_id());
+        other.with_described(|described| waits_for += &format!(" for task {described}"));
     } else if let Some(holder) = holder {
         blocker = holder.task();
         waits_for += &match blocker.map(|id| (id, named(id.0))) {

@@ -15,7 +15,7 @@ use std::panic::Location;
 
 use super::stats::Stats;
 use crate::report;
-use crate::task::{Denied, Holder, Home, Wait};
+use crate::task::{Denied, Holder, Home, Subject, Wait};
 use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken, wake};
 
 /// A lock that many may share or one may have.
@@ -157,7 +157,7 @@ impl Raw {
     ) {
         let asker = Asker::here(at);
         let request = Request { exclusive, holder: Holder::here(at), granted: false };
-        let wait = Wait { what, at, subject: 0 };
+        let wait = Wait { what, at, subject: Subject::NONE };
         let request = match self.state.operate::<Taking>(asker, wait, request) {
             Ok(request) => request,
             Err((denied, request)) => self.take_all_the_same(denied, wait, request),
@@ -186,7 +186,7 @@ impl Raw {
         at: &'static Location<'static>,
     ) {
         let request = Request { exclusive: true, holder: Holder::here(at), granted: false };
-        let wait = Wait { what, at, subject: 0 };
+        let wait = Wait { what, at, subject: Subject::NONE };
         let request = match Home::running_task() {
             Some(task) => self.state.insist::<Taking>(task, wait, request),
             None => self.state.block::<Taking>(request),

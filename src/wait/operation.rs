@@ -24,7 +24,9 @@ use super::lock::Locked;
 use super::queue::{Place, Queue, Waiter};
 use super::sleeper::{Sleeper, Woken};
 use crate::model::park;
-use crate::task::{Denied, Holder, Home, Standing, Task, Wait, Ways, wait_shielded, wait_until};
+use crate::task::{
+    Denied, Holder, Home, Standing, Subject, Task, Wait, Ways, wait_shielded, wait_until,
+};
 
 /// What came of an attempt.
 pub(crate) enum Attempt {
@@ -148,11 +150,11 @@ impl<S> Locked<S> {
         // it is not done.
         held.state(|state| unsafe { O::queue(state).link(&place) });
         drop(held);
-        let stands = Stands::<O> { locked: self, waiter: &waiter, place: &place };
+        let stands = Stands::<O>::new(self, &waiter, &place);
         queued();
         let waited = match asker {
             Asker::Task(task) => {
-                let _known = Known::new(task, &stands);
+                let (_known, wait) = stands.known(task, wait);
                 wait_until(task, wait, || waiter.is_done())
             }
             _ => {
@@ -207,9 +209,9 @@ impl<S> Locked<S> {
         // SAFETY: as in `operate`.
         held.state(|state| unsafe { O::queue(state).link(&place) });
         drop(held);
-        let stands = Stands::<O> { locked: self, waiter: &waiter, place: &place };
+        let stands = Stands::<O>::new(self, &waiter, &place);
         {
-            let _known = Known::new(task, &stands);
+            let (_known, wait) = stands.known(task, wait);
             wait_shielded(task, wait, || waiter.is_done());
         }
         std::mem::forget(stands);
@@ -272,7 +274,10 @@ pub(crate) fn wake(woken: Option<Woken>) {
 }
 
 /// A place in a queue, taken back however the wait ends.
+#[repr(C)]
 struct Stands<'a, O: Operation> {
+    /// What its task knows of it.
+    head: Standing,
     /// The object.
     locked: &'a Locked<O::State>,
     /// Who waits.
@@ -281,7 +286,25 @@ struct Stands<'a, O: Operation> {
     place: &'a Place<O::Slot>,
 }
 
-impl<O: Operation> Stands<'_, O> {
+impl<'a, O: Operation> Stands<'a, O> {
+    /// What a task can do about it.
+    const WAYS: Ways = Ways { give_up: give_up::<O>, holder: holder::<O>, hopeless: hopeless::<O> };
+
+    /// A place that was just linked.
+    #[inline(always)]
+    fn new(locked: &'a Locked<O::State>, waiter: &'a Waiter, place: &'a Place<O::Slot>) -> Self {
+        Self { head: Standing { ways: const { &Self::WAYS } }, locked, waiter, place }
+    }
+
+    /// How the task waits there: it knows where it stands, to be told of in reports and to leave the queue if it is
+    /// given up, as long as the guard lives.
+    #[inline(always)]
+    fn known(&self, task: &'static Task, wait: Wait) -> (Known, Wait) {
+        // SAFETY: the address is good while the guard lives, and then the wait is over.
+        let subject = unsafe { Subject::standing(ptr::from_ref(self).cast()) };
+        (Known { task }, Wait { subject, ..wait })
+    }
+
     /// Leaves the queue. True if it was done after all.
     #[cold]
     fn leave(self) -> bool {
@@ -322,47 +345,33 @@ impl<O: Operation> Drop for Stands<'_, O> {
     }
 }
 
-/// Its task knows where it stands, as long as this lives: to be told of in reports, and to leave the queue if
-/// the task is given up.
-struct Known {
+/// A task knows where it stands, as long as this lives.
+pub(super) struct Known {
     /// The task.
-    task: &'static Task,
-}
-
-impl Known {
-    /// The task stands there.
-    #[inline(always)]
-    fn new<O: Operation>(task: &'static Task, stands: &Stands<'_, O>) -> Self {
-        let ways =
-            const { &Ways { give_up: give_up::<O>, holder: holder::<O>, hopeless: hopeless::<O> } };
-        // SAFETY: the address is good while this lives, and the task forgets it then. It uses it on its own
-        // thread, while it waits here.
-        task.stands(Some(unsafe { Standing::new(ptr::from_ref(stands).cast(), ways) }));
-        Self { task }
-    }
+    pub(super) task: &'static Task,
 }
 
 impl Drop for Known {
     #[inline(always)]
     fn drop(&mut self) {
-        self.task.stands(None);
+        self.task.waits_no_more();
     }
 }
 
 /// The task was given up while it waits there: see [`Ways`].
-unsafe fn give_up<O: Operation>(stands: *const ()) {
-    // SAFETY: `Known::new` has the promise.
+unsafe fn give_up<O: Operation>(stands: *const Standing) {
+    // SAFETY: `Subject::standing` has the promise, and this is the head of a `Stands`.
     unsafe { &*stands.cast::<Stands<'_, O>>() }.give_up();
 }
 
 /// Who has what the task waits for: see [`Ways`].
-unsafe fn holder<O: Operation>(stands: *const ()) -> Option<Holder> {
+unsafe fn holder<O: Operation>(stands: *const Standing) -> Option<Holder> {
     // SAFETY: as above.
     unsafe { &*stands.cast::<Stands<'_, O>>() }.locked.with(|state| O::holder(state))
 }
 
 /// Whoever has what the task waits for was given up: see [`Ways`].
-unsafe fn hopeless<O: Operation>(stands: *const ()) {
+unsafe fn hopeless<O: Operation>(stands: *const Standing) {
     // SAFETY: as above.
     unsafe { &*stands.cast::<Stands<'_, O>>() }.locked.wake_all(O::give_up_waiting);
 }

@@ -16,7 +16,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::error::{BroadcastError, SendError, TryRecvError};
-use crate::task::Wait;
+use crate::task::{Subject, Wait};
 use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken};
 
 /// A channel that keeps the last `capacity` values for its receivers. Every receiver gets its own clone of each
@@ -218,7 +218,7 @@ impl<T: Clone> BroadcastReceiver<T> {
     #[track_caller]
     pub fn recv(&mut self) -> Result<T, BroadcastError> {
         let at = Location::caller();
-        let wait = Wait { what: &"recv", at, subject: 0 };
+        let wait = Wait { what: &"recv", at, subject: Subject::NONE };
         let slot = Reading { next: self.next, value: None };
         let read = self.channel.operate::<Receiving<T>>(Asker::here(at), wait, slot);
         self.step(read.map_err(|_| BroadcastError::Cancelled)?)

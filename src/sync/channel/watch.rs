@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::error::RecvError;
-use crate::task::Wait;
+use crate::task::{Subject, Wait};
 use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken};
 
 /// A channel that holds one value, in the beginning this one. Setting another one never waits. Receivers get the
@@ -196,7 +196,7 @@ impl<T> WatchReceiver<T> {
     #[track_caller]
     pub fn changed(&mut self) -> Result<Seen<T>, RecvError> {
         let at = Location::caller();
-        let wait = Wait { what: &"changed", at, subject: 0 };
+        let wait = Wait { what: &"changed", at, subject: Subject::NONE };
         let slot = Change { seen: self.seen, news: false };
         match self.channel.operate::<Changing<T>>(Asker::here(at), wait, slot) {
             Ok(Change { news: true, .. }) => Ok(self.get()),
