@@ -14,11 +14,13 @@
 //!
 //! | the loop | the other one |
 //! |---|---|
-//! | says BUSY | says CHANGING |
+//! | says WITHIN | says CHANGING |
 //! | light fence | heavy fence |
-//! | is the lock still its own? If not, takes BUSY back and goes the way of all others | waits until nobody is BUSY, then says SHARED |
+//! | is the lock still its own? If not, takes WITHIN back and goes the way of all others | waits until the loop is not WITHIN, then says SHARED |
 //!
-//! Either the loop sees CHANGING, or the other one sees BUSY. (The idea is that of biased locks: Kawachiya,
+//! Either the loop sees CHANGING, or the other one sees WITHIN. That is a flag of its own, and not the one that is
+//! exchanged when the lock is SHARED: a loop that was held up before it says WITHIN may say so, and take it back,
+//! long after others have gone on. (The idea is that of biased locks: Kawachiya,
 //! Koseki, Onodera: "Lock reservation", OOPSLA 2002.)
 //!
 //! SHARED, it is one exchange to take and one store to release. Nobody sleeps at it: what happens under the
@@ -45,8 +47,10 @@ const SHARED: u64 = u64::MAX;
 pub(crate) struct Locked<S> {
     /// The number of the loop that alone uses it; or one of the three above.
     owner: AtomicU64,
-    /// Whether somebody is at what is behind it. Released with Release, and taken with Acquire, or by the
-    /// thread that released it.
+    /// Whether the loop that owns it is at what is behind it, or is about to find out that it owns it no more. Only
+    /// that loop's thread writes it: with Release when it leaves, for who makes the lock SHARED.
+    within: AtomicBool,
+    /// Whether somebody is at what is behind it, when it is SHARED. Released with Release, taken with Acquire.
     busy: AtomicBool,
     /// What is behind it.
     state: UnsafeCell<S>,
@@ -69,6 +73,7 @@ impl<S> Locked<S> {
         pub(crate) fn new(state: S) -> Self {
             Self {
                 owner: AtomicU64::new(NOBODY),
+                within: AtomicBool::new(false),
                 busy: AtomicBool::new(false),
                 state: UnsafeCell::new(state),
             }
@@ -94,8 +99,8 @@ impl<S> Locked<S> {
     /// Takes the lock until [`release`](Self::release).
     #[inline(always)]
     pub(super) fn acquire(&self) {
-        // Relaxed: what is behind the lock comes with `busy`, whose last value an exchange sees in any case.
-        let owner = self.owner.load(Ordering::Relaxed);
+        // Acquire, with `share`: what the loop did behind the lock while it was its own. The rest comes with `busy`.
+        let owner = self.owner.load(Ordering::Acquire);
         let taken = if owner == SHARED {
             !self.busy.swap(true, Ordering::Acquire)
         } else {
@@ -109,15 +114,15 @@ impl<S> Locked<S> {
     /// Takes it on the loop that owns it. False if it does not any more.
     #[inline(always)]
     fn enter(&self, owner: u64) -> bool {
-        // Only this thread writes, as long as the lock is this loop's.
-        if self.busy.load(Ordering::Relaxed) {
+        // Only this thread writes.
+        if self.within.load(Ordering::Relaxed) {
             entered_twice();
         }
-        self.busy.store(true, Ordering::Relaxed);
+        self.within.store(true, Ordering::Relaxed);
         fence::light();
         let own = self.owner.load(Ordering::Relaxed) == owner;
         if !own {
-            self.busy.store(false, Ordering::Release);
+            self.within.store(false, Ordering::Release);
         }
         own
     }
@@ -172,7 +177,7 @@ impl<S> Locked<S> {
         fence::heavy();
         let mut tries = 0;
         // Acquire, with the loop's last release: what it did behind the lock.
-        while self.busy.load(Ordering::Acquire) {
+        while self.within.load(Ordering::Acquire) {
             relax(tries);
             tries += 1;
         }
@@ -186,7 +191,12 @@ impl<S> Locked<S> {
     /// It was [taken](Self::acquire), and no reference to what is behind it is left.
     #[inline(always)]
     pub(super) unsafe fn release(&self) {
-        self.busy.store(false, Ordering::Release);
+        // Relaxed: whoever took it as shared has seen so, and it is not made shared while its loop is in.
+        if self.owner.load(Ordering::Relaxed) == SHARED {
+            self.busy.store(false, Ordering::Release);
+        } else {
+            self.within.store(false, Ordering::Release);
+        }
     }
 
     /// What is behind it, while the lock is held by other means than [`with`](Self::with).

@@ -8,7 +8,7 @@ use loom::thread;
 
 use crate::check;
 use crate::model::sync::Arc;
-use crate::task::{CancelKind, CancelReason, Denied, Home, Inbox, Message, RemoteTask, TASK, Wait};
+use crate::task::{CancelKind, CancelReason, Home, Inbox, Message, RemoteTask, TASK, Wait};
 use crate::wait::{Giver, Taker, gate};
 
 /// What is given.
@@ -81,7 +81,7 @@ fn join(inbox: Arc<Inbox>, mut taker: Taker<Value>) -> Option<Value> {
     let _home = Home::open(&inbox);
     match taker.wait(&TASK, Wait) {
         Ok(()) => Some(taker.take()),
-        Err(Denied::Cancelled) => left(taker),
+        Err(_) => left(taker),
     }
 }
 

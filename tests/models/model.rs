@@ -3,6 +3,7 @@
 //! Memory that is freed is an access like any other: what drops here looks for somebody who could still
 //! be using it, and what is not dropped is a leak.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -20,54 +21,139 @@ pub(crate) mod sync {
         //! Atomics.
 
         use loom::alloc::Track;
-        pub(crate) use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+        pub(crate) use loom::sync::atomic::Ordering;
 
         /// Loom's, and it minds being freed under somebody's hands.
-        pub(crate) struct AtomicU8 {
+        macro_rules! tracked {
+            ($Atomic:ident of $Value:ty) => {
+                pub(crate) struct $Atomic {
+                    word: loom::sync::atomic::$Atomic,
+                    _track: Track<()>,
+                }
+
+                impl $Atomic {
+                    pub(crate) fn new(value: $Value) -> Self {
+                        let word = loom::sync::atomic::$Atomic::new(value);
+                        Self { word, _track: Track::new(()) }
+                    }
+
+                    #[track_caller]
+                    pub(crate) fn load(&self, order: Ordering) -> $Value {
+                        self.word.load(order)
+                    }
+
+                    #[track_caller]
+                    pub(crate) fn store(&self, value: $Value, order: Ordering) {
+                        self.word.store(value, order);
+                    }
+
+                    #[track_caller]
+                    pub(crate) fn swap(&self, value: $Value, order: Ordering) -> $Value {
+                        self.word.swap(value, order)
+                    }
+
+                    #[track_caller]
+                    pub(crate) fn compare_exchange(
+                        &self,
+                        current: $Value,
+                        new: $Value,
+                        success: Ordering,
+                        failure: Ordering,
+                    ) -> Result<$Value, $Value> {
+                        self.word.compare_exchange(current, new, success, failure)
+                    }
+                }
+
+                impl Drop for $Atomic {
+                    fn drop(&mut self) {
+                        if !std::thread::panicking() {
+                            self.word.with_mut(|_| ());
+                        }
+                    }
+                }
+            };
+        }
+
+        tracked!(AtomicU8 of u8);
+        tracked!(AtomicU64 of u64);
+        tracked!(AtomicUsize of usize);
+
+        /// Loom's own cannot tell that nobody uses it. Who finds it set and [relaxes](super::super::relax) sleeps
+        /// until it is not.
+        pub(crate) struct AtomicBool {
+            /// Not tracked: a waker's is in an `Arc` of the standard library, which loom does not see.
             word: loom::sync::atomic::AtomicU8,
-            _track: Track<()>,
+            /// Who has found it set. No part of the model: one step with `word`.
+            spinning: std::sync::Mutex<Vec<std::sync::Arc<loom::sync::Notify>>>,
         }
 
-        impl AtomicU8 {
-            pub(crate) fn new(value: u8) -> Self {
-                let word = loom::sync::atomic::AtomicU8::new(value);
-                Self { word, _track: Track::new(()) }
-            }
-
-            #[track_caller]
-            pub(crate) fn load(&self, order: Ordering) -> u8 {
-                self.word.load(order)
-            }
-
-            #[track_caller]
-            pub(crate) fn store(&self, value: u8, order: Ordering) {
-                self.word.store(value, order);
-            }
-
-            #[track_caller]
-            pub(crate) fn swap(&self, value: u8, order: Ordering) -> u8 {
-                self.word.swap(value, order)
-            }
-
-            #[track_caller]
-            pub(crate) fn compare_exchange(
-                &self,
-                current: u8,
-                new: u8,
-                success: Ordering,
-                failure: Ordering,
-            ) -> Result<u8, u8> {
-                self.word.compare_exchange(current, new, success, failure)
-            }
-        }
-
-        impl Drop for AtomicU8 {
-            fn drop(&mut self) {
-                if !std::thread::panicking() {
-                    self.word.with_mut(|_| ());
+        impl AtomicBool {
+            pub(crate) fn new(value: bool) -> Self {
+                Self {
+                    word: loom::sync::atomic::AtomicU8::new(value.into()),
+                    spinning: std::sync::Mutex::default(),
                 }
             }
+
+            #[track_caller]
+            pub(crate) fn load(&self, order: Ordering) -> bool {
+                self.word.load(order) != 0
+            }
+
+            #[track_caller]
+            pub(crate) fn store(&self, value: bool, order: Ordering) {
+                // An exchange: loom would let a plain store fall before exchanges that have not seen it.
+                self.word.swap(value.into(), order);
+                let spinning = std::mem::take(&mut *self.spinning.lock().unwrap());
+                spinning.into_iter().for_each(|thread| thread.notify());
+            }
+
+            #[track_caller]
+            pub(crate) fn swap(&self, value: bool, order: Ordering) -> bool {
+                // Made first: that is a step of its own.
+                let notify = std::sync::Arc::new(loom::sync::Notify::new());
+                let was = self.word.swap(value.into(), order) != 0;
+                let spins = was && value;
+                if spins {
+                    self.spinning.lock().unwrap().push(notify.clone());
+                }
+                super::super::SPINS_AT.with(|own| own.replace(spins.then_some(notify)));
+                was
+            }
         }
+
+        /// Counting.
+        impl AtomicUsize {
+            #[track_caller]
+            pub(crate) fn fetch_add(&self, value: usize, order: Ordering) -> usize {
+                self.word.fetch_add(value, order)
+            }
+
+            #[track_caller]
+            pub(crate) fn fetch_sub(&self, value: usize, order: Ordering) -> usize {
+                self.word.fetch_sub(value, order)
+            }
+        }
+    }
+}
+
+/// Declares a function that is constant in the library, and cannot be here.
+macro_rules! constant {
+    ($(#[$about:meta])* $seen:vis fn $($rest:tt)*) => { $(#[$about])* $seen fn $($rest)* };
+}
+pub(crate) use constant;
+
+loom::thread_local! {
+    /// Where this thread sleeps until a flag that it found set is taken back.
+    static SPINS_AT: RefCell<Option<std::sync::Arc<loom::sync::Notify>>> = RefCell::new(None);
+}
+
+/// Between two looks at something that another thread is about to change. Where it can be told what that is, the
+/// thread sleeps until then: loom would also try to look again and again, for ever.
+pub(crate) fn relax(_: u32) {
+    match SPINS_AT.with(|own| own.take()) {
+        Some(notify) => notify.wait(),
+        None => loom::thread::yield_now(),
     }
 }
 

@@ -11,7 +11,7 @@ mod waker;
 pub(crate) use home::Home;
 pub(crate) use inbox::{Counted, Inbox, Message};
 pub(crate) use reason::{CancelKind, CancelReason};
-pub(crate) use record::{Denied, Ending, TASK, Task, Wait};
+pub(crate) use record::{Denied, Ending, Holder, Standing, Subject, TASK, Task, Wait, Ways};
 pub(crate) use remote::RemoteTask;
 pub(crate) use waker::{Waker, wake};
 
@@ -36,6 +36,8 @@ pub(crate) mod home {
         static WOKEN: Cell<bool> = Cell::new(false);
         /// Whether its task was cancelled.
         static CANCELLED: Cell<bool> = Cell::new(false);
+        /// The number of the loop, where a model is about that; else 0.
+        static NUMBER: Cell<u64> = Cell::new(0);
     }
 
     /// The loop of the thread that asks.
@@ -48,9 +50,19 @@ pub(crate) mod home {
             Open
         }
 
-        /// No model wakes a task from its own thread: that is no matter of threads.
+        /// Gives this thread a loop with this number, for good.
+        pub(crate) fn number(number: u64) {
+            NUMBER.with(|own| own.set(number));
+        }
+
+        /// Only where a model is about the number. No model wakes a task from its own thread: that is no matter
+        /// of threads.
         pub(crate) fn here() -> Option<&'static Self> {
-            None
+            NUMBER.with(|own| (own.get() != 0).then_some(&Self))
+        }
+
+        pub(crate) fn running_task() -> Option<&'static Task> {
+            INBOX.with(|own| own.borrow().is_some().then_some(&TASK))
         }
 
         pub(crate) fn current_task(_: &str) -> &'static Task {
@@ -58,7 +70,7 @@ pub(crate) mod home {
         }
 
         pub(crate) fn id(&self) -> u64 {
-            1
+            NUMBER.with(Cell::get)
         }
 
         pub(crate) fn inbox(&self) -> Arc<Inbox> {
@@ -107,6 +119,9 @@ pub(crate) mod home {
 pub(crate) mod record {
     //! A task.
 
+    use std::cell::Cell;
+    use std::panic::Location;
+
     use super::home::Home;
     use super::reason::CancelReason;
 
@@ -114,6 +129,11 @@ pub(crate) mod record {
     pub(crate) struct Task;
 
     pub(crate) static TASK: Task = Task;
+
+    loom::thread_local! {
+        /// What it waits for.
+        static SUBJECT: Cell<Subject> = Cell::new(Subject::NONE);
+    }
 
     impl Task {
         pub(crate) fn home(&self) -> &'static Home {
@@ -123,16 +143,73 @@ pub(crate) mod record {
         pub(crate) fn wake(&self) {
             self.home().wake();
         }
+
+        pub(crate) fn check(&self, _: &'static Location<'static>) -> Result<(), Denied> {
+            Ok(())
+        }
+
+        pub(crate) fn spend(&self) {}
+
+        pub(crate) fn waits_for(&self, wait: Wait) {
+            SUBJECT.with(|own| own.set(wait.subject));
+        }
+
+        pub(crate) fn waits_no_more(&self) {
+            SUBJECT.with(|own| own.set(Subject::NONE));
+        }
+
+        /// Leaves the queue that it waits in, if it is one, as a task that is given up or unwinds.
+        pub(crate) fn give_up(&self) {
+            let standing = SUBJECT.with(|own| own.replace(Subject::NONE)).0;
+            if !standing.is_null() {
+                // SAFETY: it waits there.
+                unsafe { ((*standing).ways.give_up)(standing) }
+            }
+        }
     }
+
+    #[derive(Clone, Copy)]
+    pub(crate) struct Standing {
+        pub(crate) ways: &'static Ways,
+    }
+
+    pub(crate) struct Ways {
+        pub(crate) give_up: unsafe fn(*const Standing),
+        pub(crate) holder: unsafe fn(*const Standing) -> Option<Holder>,
+        pub(crate) hopeless: unsafe fn(*const Standing),
+    }
+
+    #[derive(Clone, Copy)]
+    pub(crate) struct Subject(*const Standing);
+
+    impl Subject {
+        pub(crate) const NONE: Self = Self(std::ptr::null());
+
+        pub(crate) unsafe fn standing(standing: *const Standing) -> Self {
+            Self(standing)
+        }
+    }
+
+    pub(crate) struct Holder;
 
     #[derive(Debug)]
     pub struct TaskId(pub(crate) u64);
 
-    pub(crate) struct Wait;
+    #[derive(Clone, Copy)]
+    pub(crate) struct Wait {
+        pub(crate) subject: Subject,
+        /// What else there is to say about it.
+        pub(crate) words: (),
+    }
 
-    #[derive(Debug, PartialEq)]
+    /// A wait for nothing that has a name.
+    #[allow(non_upper_case_globals, reason = "where the library names a wait, a model does not")]
+    pub(crate) const Wait: Wait = Wait { subject: Subject::NONE, words: () };
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
     pub(crate) enum Denied {
         Cancelled,
+        Unwinding,
     }
 
     #[derive(Clone, Copy)]
@@ -185,7 +262,7 @@ pub(crate) mod remote {
 /// or cancelled; other messages leave it where it is. What it waits for counts before a cancellation.
 pub(crate) fn wait_until(
     task: &'static Task,
-    _: Wait,
+    wait: Wait,
     done: impl Fn() -> bool,
 ) -> Result<(), Denied> {
     let home = task.home();
@@ -194,10 +271,27 @@ pub(crate) fn wait_until(
         if done() {
             return Ok(());
         }
+        task.waits_for(wait);
         if home.is_cancelled() {
+            // Loom cannot unwind; and after this, whoever waited has nothing more to do in its queue.
+            task.give_up();
             return Err(Denied::Cancelled);
         }
         while !home.is_woken() && !home.is_cancelled() {
+            if !inbox.has_mail() {
+                inbox.sleep(None);
+            }
+            inbox.read(usize::MAX, |message| home.obey(message));
+        }
+    }
+}
+
+/// The same, whatever is cancelled.
+pub(crate) fn wait_shielded(task: &'static Task, _: Wait, done: impl Fn() -> bool) {
+    let home = task.home();
+    let inbox = home.inbox();
+    while !done() {
+        while !home.is_woken() {
             if !inbox.has_mail() {
                 inbox.sleep(None);
             }
