@@ -14,6 +14,9 @@
 //! answer cannot be stale however coroutines nest or leave together, and only what is rare pays for a
 //! look-up: scoped coroutines, `no_pause`, and pauses that are not on the coroutine's own stack.
 //!
+//! A task's switches leave out even that store: all tasks of a loop are resumed from one frame, which the
+//! loop notes once in a while. See [`Scheduled`].
+//!
 //! A stack that this library did not make (a thread's own, or one that some other crate switched to)
 //! is the end of every chain.
 
