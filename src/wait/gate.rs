@@ -175,8 +175,7 @@ impl<T, L> Giver<T, L> {
             }
         }
         // SAFETY: in GIVING the sleeper is the giver's, and its task waits until READY.
-        let woken =
-            gate.sleeper.with_mut(|cell| unsafe { (*cell).take().map(|sleeper| sleeper.take()) });
+        let woken = gate.sleeper.with_mut(|cell| unsafe { (*cell).take()?.take() });
         // The last access: from here on the taker may free the gate.
         gate.state.store(READY, Ordering::Release);
         if let Some(woken) = woken {
