@@ -15,6 +15,7 @@ use std::mem;
 use std::panic::Location;
 use std::sync::Arc;
 
+use super::ends::ChannelStats;
 use super::error::{BroadcastError, SendError, TryRecvError};
 use crate::task::{Subject, Wait};
 use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken};
@@ -192,6 +193,18 @@ impl<T> BroadcastSender<T> {
     /// How many receivers there are.
     pub fn receiver_count(&self) -> usize {
         self.channel.with(|state| state.receivers)
+    }
+
+    /// What the channel is doing, and what it has done. The values are those that are kept.
+    pub fn stats(&self) -> ChannelStats {
+        self.channel.with(|state| ChannelStats {
+            len: state.buffer.len(),
+            // It is filled once, and then stays full.
+            peak_len: state.capacity.min(usize::try_from(state.next).unwrap_or(usize::MAX)),
+            waiting_receivers: state.reading.len(),
+            peak_receivers: state.reading.peak(),
+            ..ChannelStats::default()
+        })
     }
 
     /// How many values are kept now.

@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
 
+use super::ends::ChannelStats;
 use super::error::RecvError;
 use crate::task::{Subject, Wait};
 use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken};
@@ -161,6 +162,17 @@ impl<T> WatchSender<T> {
             state.version
         });
         WatchReceiver { channel: self.channel.clone(), seen }
+    }
+
+    /// How many receivers wait, and how many ever did at once.
+    pub fn stats(&self) -> ChannelStats {
+        self.channel.with(|state| ChannelStats {
+            len: 1,
+            peak_len: 1,
+            waiting_receivers: state.waiting.len(),
+            peak_receivers: state.waiting.peak(),
+            ..ChannelStats::default()
+        })
     }
 
     /// How many receivers there are.
