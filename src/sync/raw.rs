@@ -163,14 +163,13 @@ impl Raw {
         at: &'static Location<'static>,
     ) {
         let request = Request { exclusive: true, holder: Holder::here(at), granted: false };
+        let wait = Wait { what, at, subject: 0 };
         match Home::running_task() {
             Some(task) => {
-                let wait = Wait { what, at, subject: 0 };
                 self.state.insist::<Taking>(task, wait, request);
             }
-            None => {
-                self.state.block::<Taking>(request);
-            }
+            // In its turn, as everybody: it had the lock before, so that it may wait here. A thread always may.
+            None => drop(self.state.operate::<Taking>(Asker::Thread, wait, request)),
         }
     }
 
