@@ -8,10 +8,10 @@ use loom::thread;
 
 use super::core::{Receiving, Sending, State};
 use super::{channel, len};
-use crate::{check, check_briefly};
 use crate::model::sync::Arc;
 use crate::task::{CancelKind, CancelReason, Home, Inbox, Message, RemoteTask, TASK, Wait};
 use crate::wait::{Asker, Locked};
+use crate::{check, check_briefly};
 
 /// What is sent.
 type Value = Arc<u8>;
