@@ -189,7 +189,10 @@ impl Raw {
         let wait = Wait { what, at, subject: Subject::NONE };
         let request = match Home::running_task() {
             Some(task) => self.state.insist::<Taking>(task, wait, request),
-            None => self.state.block::<Taking>(request),
+            // In its turn, as everybody: it had the lock before, so that it may wait here. A thread always may.
+            None => match self.state.operate::<Taking>(Asker::Thread, wait, request) {
+                Ok(request) | Err((_, request)) => request,
+            },
         };
         if !request.granted {
             self.hopeless(wait);

@@ -101,9 +101,12 @@ impl Holder {
         matches!(self.who, Who::Task(_, of) if of == home.id())
     }
 
-    /// Whether a task of the loop that runs here has it, or had: it may have ended.
+    /// Whether this thread has it, or a task of the loop that runs here; or had: it may have ended.
     pub(crate) fn is_here(&self) -> bool {
-        Home::here().is_some_and(|home| self.is_of(home))
+        match self.who {
+            Who::Thread(thread) => thread == this_thread(),
+            Who::Task(..) => Home::here().is_some_and(|home| self.is_of(home)),
+        }
     }
 }
 

@@ -308,19 +308,29 @@ impl<'a, O: Operation> Stands<'a, O> {
     /// Leaves the queue. True if it was done after all.
     #[cold]
     fn leave(self) -> bool {
-        let done = !self.unlink();
-        if !done {
-            self.after(O::left);
-        }
+        let left = self.unlink();
         std::mem::forget(self);
-        done
+        !left
     }
 
-    /// Takes the place out of the queue, if it is not done.
+    /// Takes the place out of the queue, if it is not done, and lets others go on. In one step: who comes meanwhile
+    /// must not find it gone and counted.
     fn unlink(&self) -> bool {
-        // SAFETY: the place was put into this queue, and nowhere else. Once the lock was taken nobody is between
-        // unlinking it and saying *done*.
-        self.locked.with(|state| unsafe { O::queue(state).unlink(self.place) })
+        let (unlinked, woken) = self.locked.with(|state| {
+            // SAFETY: the place was put into this queue, and nowhere else. With the lock taken nobody is between
+            // unlinking it and saying *done*. Once it is unlinked the slot is this waiter's own.
+            unsafe {
+                let unlinked = O::queue(state).unlink(self.place);
+                let woken =
+                    if unlinked { self.place.slot(|slot| O::left(state, slot)) } else { None };
+                (unlinked, woken)
+            }
+        });
+        if woken.is_some() {
+            wake(woken);
+            self.after(O::left);
+        }
+        unlinked
     }
 
     /// Lets others go on, when the place is in no queue any more.
@@ -333,9 +343,10 @@ impl<'a, O: Operation> Stands<'a, O> {
     #[cold]
     #[inline(never)]
     fn give_up(&self) {
-        let done = !self.unlink();
-        debug_assert_eq!(done, self.waiter.is_done());
-        self.after(if done { O::pass_on } else { O::left });
+        if !self.unlink() {
+            debug_assert!(self.waiter.is_done());
+            self.after(O::pass_on);
+        }
     }
 }
 

@@ -44,7 +44,6 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
 /// The same for one with three threads that each do much: fewer preemptions, or it would take hours.
 fn check_briefly(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(1);
-    builder.max_branches = 4000;
+    builder.preemption_bound = Some(2);
     builder.check(model);
 }

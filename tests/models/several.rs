@@ -148,12 +148,12 @@ fn of_a_channel_and_a_gate(asker: fn() -> Asker) {
 
 #[test]
 fn of_a_channel_and_a_gate_one_is_taken() {
-    check(|| of_a_channel_and_a_gate(|| Asker::Thread));
+    check_briefly(|| of_a_channel_and_a_gate(|| Asker::Thread));
 }
 
 #[test]
 fn a_task_chooses_as_a_thread_does() {
-    check(|| {
+    check_briefly(|| {
         let inbox = Arc::new(Inbox::new(None));
         let _home = Home::open(&inbox);
         of_a_channel_and_a_gate(|| Asker::Task(&TASK));

@@ -36,6 +36,25 @@ pub(crate) const fn many<T: Copy>(natively: T, under_miri: T) -> T {
     if cfg!(miri) { under_miri } else { natively }
 }
 
+/// So many, or a part of that in a quick run: a hundredth, or a twentieth with `--release`.
+/// `SEGNO_FULL=1 cargo test --release` takes all.
+pub(crate) fn part_of(full: u64) -> u64 {
+    if std::env::var_os("SEGNO_FULL").is_some() {
+        full
+    } else if cfg!(debug_assertions) {
+        full / 100
+    } else {
+        full / 20
+    }
+}
+
+/// Lets other threads run until it is so.
+pub(crate) fn until(it_is_so: impl Fn() -> bool) {
+    while !it_is_so() {
+        thread::yield_now();
+    }
+}
+
 /// Stacks in use now.
 pub(crate) fn live() -> usize {
     stack::stats().live
@@ -311,6 +330,22 @@ impl Dice {
     }
 }
 
+/// Notes, in the order in which they were made.
+#[derive(Debug, Default)]
+pub(crate) struct Notes(RefCell<Vec<String>>);
+
+impl Notes {
+    /// One more.
+    pub(crate) fn note(&self, line: impl ToString) {
+        self.0.borrow_mut().push(line.to_string());
+    }
+
+    /// All of them since this was last called.
+    pub(crate) fn take(&self) -> Vec<String> {
+        self.0.take()
+    }
+}
+
 /// A loop with a virtual clock.
 pub(crate) fn virtually() -> EventLoop {
     EventLoop::builder().clock(Clock::virtual_time()).build()
@@ -330,6 +365,17 @@ pub(crate) fn in_time<R>(f: impl FnOnce() -> R) -> R {
     let value = f();
     drop(done);
     value
+}
+
+/// Runs a closure as the first task of a loop with a virtual clock.
+#[track_caller]
+pub(crate) fn on_a_loop<R>(f: impl FnOnce() -> R) -> R {
+    virtually().run(f).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Lets each other task of this loop go on until all wait.
+pub(crate) fn settle() {
+    (0..32).for_each(|_| segno::yield_now());
 }
 
 /// Why a task was cancelled.
