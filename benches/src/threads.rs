@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 /// both are `ready`, which is not timed: each gets a function that it calls at that point.
 pub fn both(one: impl FnOnce(&dyn Fn()) + Send, other: impl FnOnce(&dyn Fn()) + Send) -> Duration {
     let barrier = Barrier::new(2);
-    let ready = || drop(barrier.wait());
+    let ready = || {
+        barrier.wait();
+    };
     thread::scope(|threads| {
         threads.spawn(|| {
             stay_on(0);
