@@ -620,6 +620,20 @@ impl Task {
         }
     }
 
+    /// Whether [`check`](Self::check) would unwind it, or deny the wait where nothing unwinds: it is cancelled, and not
+    /// behind a shield.
+    #[inline(always)]
+    pub(crate) fn is_to_end(&self) -> bool {
+        self.disturbed.get() && self.is_reached()
+    }
+
+    /// Whether something unshielded around it is cancelled.
+    #[cold]
+    #[inline(never)]
+    fn is_reached(&self) -> bool {
+        self.innermost().outermost_cancelled().is_some()
+    }
+
     /// Finds out what disturbs it.
     #[cold]
     #[inline(never)]

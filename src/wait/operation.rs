@@ -11,12 +11,14 @@
 //! how to attempt it, which queue it waits in, and what becomes of a completion that nobody takes any more.
 //! How one waits stands here, once.
 //!
-//! Whether a completion or a cancellation was first is decided by who takes the lock first: a waiter that is done
-//! succeeds, although it may be cancelled; one that finds itself unlinked when it comes to unlink itself was
-//! completed at the last moment, by another thread, and passes that on.
+//! Whether a completion or a cancellation was first is decided by who takes the lock first. A waiter that finds itself
+//! cancelled takes its place out before it unwinds; if it was completed before, it succeeds all the same, and its next
+//! pause unwinds. Only one that ends in another way (a panic that a test injects, a task that is given up) may leave
+//! with a completion, and passes that on.
 
 #![allow(unsafe_code, reason = "links places that are in the frame of the function that waits")]
 
+use std::cell::Cell;
 use std::panic::Location;
 use std::ptr;
 
@@ -155,7 +157,8 @@ impl<S> Locked<S> {
         let waited = match asker {
             Asker::Task(task) => {
                 let (_known, wait) = stands.known(task, wait);
-                wait_until(task, wait, || waiter.is_done())
+                let done = || waiter.is_done() || (task.is_to_end() && !stands.leaves_first());
+                wait_until(task, wait, done)
             }
             _ => {
                 while !waiter.is_done() {
@@ -284,6 +287,8 @@ struct Stands<'a, O: Operation> {
     waiter: &'a Waiter,
     /// Its place.
     place: &'a Place<O::Slot>,
+    /// Whether it has taken the place out itself: then it is not done, and never will be.
+    left: Cell<bool>,
 }
 
 impl<'a, O: Operation> Stands<'a, O> {
@@ -293,7 +298,8 @@ impl<'a, O: Operation> Stands<'a, O> {
     /// A place that was just linked.
     #[inline(always)]
     fn new(locked: &'a Locked<O::State>, waiter: &'a Waiter, place: &'a Place<O::Slot>) -> Self {
-        Self { head: Standing { ways: const { &Self::WAYS } }, locked, waiter, place }
+        let head = Standing { ways: const { &Self::WAYS } };
+        Self { head, locked, waiter, place, left: Cell::new(false) }
     }
 
     /// How the task waits there: it knows where it stands, to be told of in reports and to leave the queue if it is
@@ -308,9 +314,19 @@ impl<'a, O: Operation> Stands<'a, O> {
     /// Leaves the queue. True if it was done after all.
     #[cold]
     fn leave(self) -> bool {
-        let left = self.unlink();
+        let left = self.leaves_first();
         std::mem::forget(self);
         !left
+    }
+
+    /// Whether it has left the queue, now or before, and was not done first: who is to end looks before it does.
+    #[cold]
+    #[inline(never)]
+    fn leaves_first(&self) -> bool {
+        if !self.left.get() {
+            self.left.set(self.unlink());
+        }
+        self.left.get()
     }
 
     /// Takes the place out of the queue, if it is not done, and lets others go on. In one step: who comes meanwhile
@@ -343,7 +359,7 @@ impl<'a, O: Operation> Stands<'a, O> {
     #[cold]
     #[inline(never)]
     fn give_up(&self) {
-        if !self.unlink() {
+        if !self.leaves_first() {
             debug_assert!(self.waiter.is_done());
             self.after(O::pass_on);
         }

@@ -87,7 +87,7 @@ impl Waiter {
 
     /// It does not wait any more, unless it is too late for that: then somebody completes it.
     pub(super) fn give_up(&self) -> bool {
-        self.claim(GONE)
+        self.claim(GONE) || self.won.load(Ordering::Relaxed) == GONE
     }
 
     /// Says *done*, and gives whom to wake.

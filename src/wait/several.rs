@@ -294,7 +294,10 @@ pub(crate) fn choose(
             // SAFETY: the address is good while the guard lives, and then the wait is over.
             let subject = unsafe { Subject::standing(ptr::from_ref(&stands).cast()) };
             let (_known, wait) = (Known { task }, Wait { subject, ..wait });
-            if wait_until(task, wait, come).is_err() {
+            // Who is to end claims itself before it does; if somebody was faster, it has come.
+            let unwinds = || cfg!(panic = "unwind") && task.is_to_end();
+            let done = || come() || (unwinds() && !waiter.give_up());
+            if wait_until(task, wait, done).is_err() {
                 wait_shielded(task, wait, come);
             }
         }

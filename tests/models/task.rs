@@ -150,6 +150,10 @@ pub(crate) mod record {
 
         pub(crate) fn spend(&self) {}
 
+        pub(crate) fn is_to_end(&self) -> bool {
+            self.home().is_cancelled()
+        }
+
         pub(crate) fn waits_for(&self, wait: Wait) {
             SUBJECT.with(|own| own.set(wait.subject));
         }
