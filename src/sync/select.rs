@@ -326,7 +326,7 @@ impl Watched for TimeArm {
 /// |---|---|
 /// | `recv(receiver) -> result => ..` | a value is received, or the channel is closed: [`Receiver`](crate::sync::channel::Receiver), [`OneshotReceiver`](crate::sync::channel::OneshotReceiver) |
 /// | `send(sender, value) -> result => ..` | the value is sent, or the channel is closed |
-/// | `join(handle) -> result => ..` | a task has ended; the handle is joined, and so given up, only then |
+/// | `join(handle) -> result => ..` | a task has ended; the handle (a `mut` variable) is joined, and so given up, only then |
 /// | `finished(handle) => ..` | the same, and the handle stays |
 /// | `wait(event) => ..` | an [`Event`](crate::sync::Event) is set |
 /// | `after(duration) => ..` | so much time has passed since the call |
