@@ -187,6 +187,30 @@ impl Core<(), (), ()> {
         }
     }
 
+    /// The same where the thread may be panicking: a scheduler's destructor ends what is left.
+    pub(crate) fn step_in_destructor(&mut self) -> Step {
+        if !panicking() {
+            return self.step();
+        }
+        debug_assert!(!self.has_ended());
+        // SAFETY: as in `step`.
+        unsafe {
+            match self.switch_panicking() {
+                CoroutineResult::Yield(_) if self.record().rests() => Step::Paused,
+                CoroutineResult::Yield(_) => {
+                    self.forget(Status::Cancelled);
+                    Step::Retired
+                }
+                CoroutineResult::Return(result) => {
+                    if let Err(payload) = self.finish(result) {
+                        body_let_out(&payload);
+                    }
+                    Step::Ended
+                }
+            }
+        }
+    }
+
     /// Fetches what a resume will touch at the top of its stack.
     #[inline(always)]
     pub(crate) fn prefetch(&self) {
