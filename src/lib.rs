@@ -279,6 +279,7 @@ mod wait;
 mod event_loop;
 mod time;
 mod scope;
+pub mod script;
 pub mod testing;
 
 pub use coroutine::{
