@@ -58,8 +58,8 @@ pub(super) struct Circle {
     pub(super) timers: Timers,
     /// Who waits for its frames.
     pub(super) frames: Timers,
-    /// Scripts of it that were woken while it was stopped, with the number of the wake.
-    held: RefCell<Vec<(u64, Rc<Record>)>>,
+    /// Scripts of it that were woken while it was stopped, by the number of the wake.
+    held: RefCell<BTreeMap<u64, Rc<Record>>>,
 }
 
 impl Circle {
@@ -193,11 +193,17 @@ impl Circle {
     /// Keeps a script that was woken while the group is stopped.
     pub(super) fn hold(&self, wake: u64, record: Rc<Record>) {
         record.state.set(State::Held);
-        self.held.borrow_mut().push((wake, record));
+        record.held.set(wake);
+        self.held.borrow_mut().insert(wake, record);
+    }
+
+    /// Lets go of a script that is held.
+    pub(super) fn let_go(&self, wake: u64) {
+        self.held.borrow_mut().remove(&wake);
     }
 
     /// Finds out anew whether it is stopped, here and below; who was held and is so no longer goes to `free`.
-    fn sum_up(&self, free: &mut Vec<(u64, Rc<Record>)>) {
+    fn sum_up(&self, free: &mut BTreeMap<u64, Rc<Record>>) {
         let around = self.parent.as_ref().is_some_and(|parent| parent.stopped.get());
         let stopped = self.pauses.get() > 0 || (around && !self.real.get());
         self.stopped.set(stopped);
@@ -347,7 +353,7 @@ impl Group {
 
     /// Sets who may run after a pause has come or gone.
     fn release(&self) {
-        let mut free = Vec::new();
+        let mut free = BTreeMap::new();
         self.circle.sum_up(&mut free);
         if let Some(kernel) = self.kernel.upgrade() {
             kernel.release(free);

@@ -222,6 +222,7 @@ impl Kernel {
             perch: Perch::empty(),
             wait: Cell::new(Wait { number: 0, what: "spawn", at: spawned_at }),
             link: Cell::default(),
+            held: Cell::new(0),
             fallible: Cell::new(false),
             shields: Cell::new(0),
             cancelled: Cell::new(false),
@@ -365,9 +366,9 @@ impl Kernel {
     }
 
     /// Delivers what was kept while groups were paused, in the order in which it came.
-    pub(super) fn release(&self, mut held: Vec<(u64, Rc<Record>)>) {
-        held.sort_unstable_by_key(|&(number, _)| number);
-        for (_, record) in held {
+    pub(super) fn release(&self, held: BTreeMap<u64, Rc<Record>>) {
+        for record in held.into_values() {
+            record.held.set(0);
             if record.state.get() == State::Held {
                 self.enqueue(record);
             }
@@ -407,6 +408,10 @@ impl Kernel {
     /// Takes a script out of where it is registered. What is dropped by that is given back.
     #[must_use]
     pub(super) fn unlink(&self, record: &Rc<Record>) -> Option<Box<dyn Any>> {
+        let held = record.held.replace(0);
+        if held > 0 {
+            record.group.let_go(held);
+        }
         let number = record.wait.get().number;
         match record.link.take() {
             Link::Nothing => {}

@@ -151,6 +151,8 @@ pub(super) struct Record {
     pub(super) wait: Cell<Wait>,
     /// Where it is registered.
     pub(super) link: Cell<Link>,
+    /// The number of the wake that its group keeps for it; 0 if it keeps none.
+    pub(super) held: Cell<u64>,
     /// Whether the wait that it is in can be given up with an error.
     pub(super) fallible: Cell<bool>,
     /// In how many shields it is.

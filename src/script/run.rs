@@ -305,7 +305,10 @@ impl Kernel {
     /// How often a tick may resume scripts.
     #[cold]
     fn most_resumes(&self) -> usize {
-        let usual = MOST_RESUMES.max(self.live().saturating_mul(RESUMES_EACH));
+        let report = self.report.get();
+        // Those that have ended in this tick had their share of it.
+        let all = self.live() + report.done + report.cancelled + report.panicked;
+        let usual = MOST_RESUMES.max(all.saturating_mul(RESUMES_EACH));
         self.settings.most_resumes.unwrap_or(usual)
     }
 
