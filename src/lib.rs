@@ -235,6 +235,36 @@
 //! assert!(stuck.to_string().contains("waits in `pause`"));
 //! ```
 //!
+//! # Scripts
+//!
+//! For games, and whatever else has a loop of its own: [`script::Scripts`] are stepped once in each frame. A
+//! script sees the world that the tick was lent, waits for time, frames, events and other scripts, and ends with
+//! what it belongs to. Nobody can hold the world over a wait, because both borrow the script: the
+//! compiler says no.
+//!
+//! ```
+//! use segno::script::{Script, Scripts};
+//!
+//! fn walk(s: &mut Script<Vec<i32>>, who: usize, to: i32) {
+//!     while s.world()[who] != to {
+//!         s.world()[who] += (to - s.world()[who]).signum();
+//!         s.next_frame();
+//!     }
+//! }
+//!
+//! let scripts = Scripts::new();
+//! scripts.spawn("duet", |s| {
+//!     s.all(|s| walk(s, 0, 3), |s| walk(s, 1, -2)); // side by side
+//!     s.wait(0.5);
+//!     s.world().clear();
+//! });
+//! let mut positions = vec![0, 0];
+//! for _frame in 0..4 {
+//!     scripts.tick(&mut positions, 0.1);
+//! }
+//! assert_eq!(positions, [3, -2]);
+//! ```
+//!
 //! # What not to do
 //!
 //! - *Do not keep a lock over a pause* without a reason. Whoever runs meanwhile on this thread and
@@ -259,6 +289,7 @@
 //! # Chapters
 //!
 //! - [How it works](docs::how_it_works): stacks, slots, guards, the switch, costs
+//! - [Scripts](docs::scripts): coroutines for games
 //! - [Generators](docs::generators): recursion, callbacks, borrowing, errors
 //! - [From asyncio, Trio, tokio or Go](docs::coming_from): your words, our words
 //! - [Soundness](docs::soundness): why safe code cannot break memory with this, and where that ends

@@ -58,7 +58,7 @@ fn waiting_for_no_time_ends_in_the_next_tick() {
     let mut count = 0;
     for tick in 0..=9 {
         scripts.tick(&mut count, 0);
-        assert_eq!(count, (tick + 2) / 3);
+        assert_eq!(count, u32::div_ceil(tick, 3));
     }
 }
 
@@ -143,9 +143,12 @@ fn time_is_whole_nanoseconds() {
     assert_eq!(scripts.root().now(), Duration::from_nanos(3));
 }
 
+/// A wait.
+type Call = fn(&mut Script<Log>);
+
 #[test]
 fn impossible_times_panic_in_the_name_of_the_call() {
-    let calls: [(&str, fn(&mut Script<Log>)); 7] = [
+    let calls: [(&str, Call); 7] = [
         ("wait", |s| _ = s.wait(f64::NAN)),
         ("wait", |s| _ = s.wait(-1)),
         ("wait", |s| _ = s.wait(f32::INFINITY)),
@@ -157,7 +160,7 @@ fn impossible_times_panic_in_the_name_of_the_call() {
     for (name, call) in calls {
         let scripts = Scripts::<Log>::new();
         scripts.on_panic(|_| {});
-        let handle = scripts.spawn("wrong", move |s| call(s));
+        let handle = scripts.spawn("wrong", call);
         scripts.tick(&mut Log::new(), 0);
         let segno::script::Outcome::Panicked(info) = handle.outcome().unwrap() else { panic!() };
         let start = format!("`{name}` at tests/script_time.rs:");
