@@ -199,6 +199,9 @@ fn the_list_tells_who_does_what_where() {
     assert_eq!((info.age, info.parent), (Duration::from_secs(6), None));
     assert!(info.at.file().ends_with("script.rs") && info.at.line() > info.spawned_at.line());
     assert_eq!(list[1].parent, Some(guard.id()));
+    let family: Vec<_> = scripts.family(guard.id()).iter().map(|info| info.id).collect();
+    assert_eq!(family, [list[0].id, list[1].id, list[2].id]);
+    assert_eq!(scripts.family(list[1].id).len(), 1);
     assert_eq!(info.to_string(), format!("{} \"guard\" [chasing] all at {}", guard.id(), info.at));
     group.pause();
     scripts.emit(1_u8);

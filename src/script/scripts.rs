@@ -424,6 +424,19 @@ impl<W: 'static> Scripts<W> {
         self.kernel.find(id).map(|record| Info::of(&record, self.kernel.root.now()))
     }
 
+    /// A script and those that borrow from it (the branches of `all`, the bodies of `timeout` and so on), each
+    /// before its own; empty when it has ended. The last one says what is done at the innermost.
+    pub fn family(&self, id: ScriptId) -> Vec<Info> {
+        let mut all = Vec::new();
+        let now = self.kernel.root.now();
+        let mut next: Vec<_> = self.kernel.find(id).into_iter().collect();
+        while let Some(record) = next.pop() {
+            all.push(Info::of(&record, now));
+            next.extend(record.children.borrow().iter().rev().cloned());
+        }
+        all
+    }
+
     /// Has a closure told of panics in scripts. The last call wins. It is called in the tick, where no script
     /// runs.
     pub fn on_panic(&self, f: impl Fn(&PanicInfo) + 'static) {
