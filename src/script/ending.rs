@@ -95,7 +95,7 @@ impl Kernel {
         } else if cfg!(panic = "abort") && !record.fallible.get() {
             self.retire(record);
         } else {
-            self.resume(record);
+            self.resume_once(record);
         }
     }
 

@@ -28,7 +28,49 @@ use super::record::{Record, State};
 const ONE: u64 = 1 << 32;
 
 /// Scripts that wait for a moment, by deadline and by the number of their wait.
-pub(super) type Timers = RefCell<BTreeMap<(u64, u64), Rc<Record>>>;
+pub(super) struct Timers {
+    /// Who waits.
+    waiting: RefCell<BTreeMap<(u64, u64), Rc<Record>>>,
+    /// Nobody is due before this, so that a tick need not look.
+    next: Cell<u64>,
+}
+
+impl Timers {
+    /// Nobody.
+    fn new() -> Self {
+        Self { waiting: RefCell::default(), next: Cell::new(u64::MAX) }
+    }
+
+    /// Adds a script.
+    #[inline]
+    pub(super) fn add(&self, deadline: u64, wait: u64, record: Rc<Record>) {
+        self.waiting.borrow_mut().insert((deadline, wait), record);
+        self.next.set(self.next.get().min(deadline));
+    }
+
+    /// Takes a script out.
+    pub(super) fn remove(&self, deadline: u64, wait: u64) {
+        self.waiting.borrow_mut().remove(&(deadline, wait));
+    }
+
+    /// Takes everybody whose deadline has come.
+    #[inline]
+    fn take_due(&self, now: u64, due: &mut impl FnMut(u64, Rc<Record>)) {
+        if now < self.next.get() {
+            return;
+        }
+        let mut waiting = self.waiting.borrow_mut();
+        self.next.set(u64::MAX);
+        while let Some(first) = waiting.first_entry() {
+            let (deadline, wait) = *first.key();
+            if deadline > now {
+                self.next.set(deadline);
+                break;
+            }
+            due(wait, first.remove());
+        }
+    }
+}
 
 /// What a group is, behind its handles.
 pub(super) struct Circle {
@@ -83,8 +125,8 @@ impl Circle {
             frame: Cell::new(0),
             pauses: Cell::new(0),
             stopped: Cell::new(stopped),
-            timers: RefCell::default(),
-            frames: RefCell::default(),
+            timers: Timers::new(),
+            frames: Timers::new(),
             held: RefCell::default(),
         }
     }
@@ -173,16 +215,8 @@ impl Circle {
 
     /// Takes everybody whose deadline has come, here and below.
     pub(super) fn take_due(&self, due: &mut impl FnMut(u64, Rc<Record>)) {
-        for (timers, now) in [(&self.timers, self.now.get()), (&self.frames, self.frame.get())] {
-            let mut timers = timers.borrow_mut();
-            while let Some(first) = timers.first_entry() {
-                if first.key().0 > now {
-                    break;
-                }
-                let ((_, wait), record) = first.remove_entry();
-                due(wait, record);
-            }
-        }
+        self.timers.take_due(self.now.get(), due);
+        self.frames.take_due(self.frame.get(), due);
         for child in self.children.borrow().iter() {
             if let Some(child) = child.upgrade() {
                 child.take_due(due);

@@ -129,7 +129,7 @@ pub(super) struct Kernel {
     /// Whether everything is to end, shields or not.
     pub(super) closing: Cell<bool>,
     /// What has happened in this tick; what was spawned before it counts.
-    pub(super) report: Cell<TickReport>,
+    pub(super) report: RefCell<TickReport>,
     /// A panic, or the cancellation of what runs the tick, that is to come out of it.
     pub(super) outgoing: Cell<Option<Payload>>,
     /// Who was given up since that was asked for.
@@ -170,7 +170,7 @@ impl Kernel {
             ticking: Cell::new(None),
             tick: Cell::new(0),
             closing: Cell::new(false),
-            report: Cell::default(),
+            report: RefCell::default(),
             outgoing: Cell::new(None),
             stubborn: RefCell::default(),
             computing_since: Cell::new(None),
@@ -189,9 +189,7 @@ impl Kernel {
     /// Counts something in the report.
     #[inline]
     pub(super) fn count(&self, count: impl FnOnce(&mut TickReport)) {
-        let mut report = self.report.get();
-        count(&mut report);
-        self.report.set(report);
+        count(&mut self.report.borrow_mut());
     }
 
     // ---- who is there
@@ -220,6 +218,7 @@ impl Kernel {
             state: Cell::new(State::Waiting),
             core: Cell::new(None),
             perch: Perch::empty(),
+            stack_pointer: Cell::new(0),
             wait: Cell::new(Wait { number: 0, what: "spawn", at: spawned_at }),
             link: Cell::default(),
             held: Cell::new(0),
@@ -387,11 +386,11 @@ impl Kernel {
     /// Wakes those that wait for a phase.
     pub(super) fn wake_phase(&self, phase: u32) {
         let mut waiting = match self.phases.borrow_mut().get_mut(&phase) {
-            Some(phased) => {
+            Some(phased) if !phased.waiting.is_empty() => {
                 phased.stale = 0;
                 mem::take(&mut phased.waiting)
             }
-            None => return,
+            _ => return,
         };
         for (record, number) in waiting.drain(..) {
             self.wake(record, number);
@@ -429,10 +428,10 @@ impl Kernel {
                 }
             }
             Link::Clock(circle, deadline) => {
-                circle.timers.borrow_mut().remove(&(deadline, number));
+                circle.timers.remove(deadline, number);
             }
             Link::Frames(circle, deadline) => {
-                circle.frames.borrow_mut().remove(&(deadline, number));
+                circle.frames.remove(deadline, number);
             }
             Link::Event(key) => return self.events.remove(key, number),
             Link::Predicate => {

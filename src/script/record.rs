@@ -25,7 +25,7 @@ use super::exit::Exit;
 use super::group::Circle;
 use super::lend::Perch;
 use super::owner::Bond;
-use crate::coroutine::{Core, Payload};
+use crate::coroutine::{Core, Payload, prefetch};
 use crate::stacks::Request;
 
 /// A script's number. No two scripts of a [`Scripts`](super::Scripts) have the same, ever.
@@ -147,6 +147,8 @@ pub(super) struct Record {
     pub(super) core: Cell<Option<Core<(), (), ()>>>,
     /// The inner end of its coroutine.
     pub(super) perch: Perch,
+    /// Where its stack pointer was when it paused, for fetching that into the cache.
+    pub(super) stack_pointer: Cell<usize>,
     /// What it waits for, or waited for last.
     pub(super) wait: Cell<Wait>,
     /// Where it is registered.
@@ -215,6 +217,25 @@ impl Record {
             here = parent;
         }
         here.clone()
+    }
+
+    /// Fetches the record into the cache, for a resume that is some way off.
+    #[inline(always)]
+    pub(super) fn prefetch(&self) {
+        let here = std::ptr::from_ref(self).cast::<()>();
+        for line in 0..size_of::<Self>().div_ceil(64) {
+            prefetch(here.wrapping_byte_add(line * 64));
+        }
+    }
+
+    /// Fetches its stack into the cache, for a resume that is near; the record is there by now.
+    #[inline(always)]
+    pub(super) fn prefetch_stack(&self) {
+        let sp = self.stack_pointer.get();
+        for line in 0..4 {
+            prefetch((sp + line * 64) as *const ());
+        }
+        self.perch.prefetch();
     }
 
     /// Whether it is over.

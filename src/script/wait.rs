@@ -16,7 +16,7 @@ use super::lend::Script;
 use super::record::{Link, Record, State, Wait};
 use super::run::{Budget, Phase};
 use super::time::{Amount, Late, Span, Time, amount, nanos_of};
-use crate::coroutine::PATIENCE;
+use crate::coroutine::{PATIENCE, stack_pointer};
 use crate::report;
 
 /// Why a wait did not wait, or came back without what it waited for.
@@ -70,7 +70,7 @@ impl<W: 'static> Script<W> {
     // ---- what every wait is made of
 
     /// Looks whether the script may wait here. Unwinds it if it is cancelled.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check(&self, call: Call) -> Result<(), Denied> {
         let unwinds = self.record.perch.with(|end| {
             end.check_place(call.at);
@@ -117,7 +117,7 @@ impl<W: 'static> Script<W> {
     }
 
     /// Pauses the script until the wait that `register` registers is over.
-    #[inline]
+    #[inline(always)]
     pub(super) fn rest(
         &mut self,
         call: Call,
@@ -132,7 +132,7 @@ impl<W: 'static> Script<W> {
     }
 
     /// The pause itself, after [`check`](Self::check).
-    #[inline]
+    #[inline(always)]
     pub(super) fn pause(&self, call: Call, register: impl FnOnce(&Self, u64) -> Link) {
         let record = &self.record;
         let number = self.kernel.next_number();
@@ -140,6 +140,7 @@ impl<W: 'static> Script<W> {
         record.fallible.set(call.fallible);
         let link = register(self, number);
         record.link.set(link);
+        record.stack_pointer.set(stack_pointer());
         if record.state.get() == State::Running {
             record.state.set(State::Waiting);
         }
@@ -151,11 +152,11 @@ impl<W: 'static> Script<W> {
         let record = self.record.clone();
         match due {
             Due::Clock(deadline) => {
-                circle.timers.borrow_mut().insert((deadline, number), record);
+                circle.timers.add(deadline, number, record);
                 Link::Clock(circle.clone(), deadline)
             }
             Due::Frame(deadline) => {
-                circle.frames.borrow_mut().insert((deadline, number), record);
+                circle.frames.add(deadline, number, record);
                 Link::Frames(circle.clone(), deadline)
             }
         }
@@ -189,7 +190,7 @@ impl<W: 'static> Script<W> {
     ///
     /// # Panics
     /// When the time is negative, not a number, or infinite.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn wait(&mut self, time: impl Span) -> Late {
         let circle = self.record.group.clone();
@@ -211,7 +212,7 @@ impl<W: 'static> Script<W> {
     }
 
     /// All waits for time.
-    #[inline]
+    #[inline(always)]
     pub(super) fn wait_for_due(
         &mut self,
         call: Call,
@@ -228,7 +229,7 @@ impl<W: 'static> Script<W> {
     ///
     /// # Pausing
     /// Always pauses. In a destructor that runs while the script unwinds it returns at once.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn next_frame(&mut self) -> f64 {
         let _ = self.wait_for_phase(Call::here("next_frame"), Phase::UPDATE);
@@ -239,14 +240,14 @@ impl<W: 'static> Script<W> {
     ///
     /// # Pausing
     /// As [`next_frame`](Self::next_frame).
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn next(&mut self, phase: Phase) {
         let _ = self.wait_for_phase(Call::here("next"), phase);
     }
 
     /// All waits for a phase.
-    #[inline]
+    #[inline(always)]
     pub(super) fn wait_for_phase(&mut self, call: Call, phase: Phase) -> Result<(), Denied> {
         self.rest(call, |s, number| {
             s.kernel.add_to_phase(phase.0, &s.record, number);
@@ -301,14 +302,14 @@ impl<W: 'static> Script<W> {
     ///
     /// # Pausing
     /// As [`next_frame`](Self::next_frame).
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn yield_now(&mut self) {
         let _ = self.give_way(Call::here("yield_now"));
     }
 
     /// All ways to yield.
-    #[inline]
+    #[inline(always)]
     pub(super) fn give_way(&mut self, call: Call) -> Result<(), Denied> {
         self.rest(call, |s, _| {
             s.kernel.enqueue(s.record.clone());
@@ -427,6 +428,7 @@ impl<W: 'static> Script<W> {
     /// scripts.tick(&mut guests, 0.1);
     /// assert_eq!(guests, ["Ada"]);
     /// ```
+    #[inline(always)]
     #[track_caller]
     pub fn wait_for<E: Clone + 'static>(&mut self) -> E {
         let call = Call::here("wait_for");
@@ -449,6 +451,7 @@ impl<W: 'static> Script<W> {
     }
 
     /// All waits for events.
+    #[inline(always)]
     pub(super) fn wait_for_event<E: Clone + 'static>(
         &mut self,
         call: Call,
@@ -560,7 +563,7 @@ pub(super) enum Due {
 
 impl Due {
     /// This much later than now.
-    #[inline]
+    #[inline(always)]
     pub(super) fn after(circle: &Circle, amount: Amount) -> Self {
         match amount {
             Amount::Nanos(nanos) => Self::Clock(circle.now().saturating_add(nanos)),
@@ -569,7 +572,7 @@ impl Due {
     }
 
     /// How much later it is.
-    #[inline]
+    #[inline(always)]
     fn late(self, circle: &Circle) -> Late {
         match self {
             Self::Clock(deadline) => Late::by(circle.now().saturating_sub(deadline)),
