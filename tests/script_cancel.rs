@@ -521,3 +521,32 @@ fn who_swallows_a_cancellation_and_returns_is_cancelled_all_the_same() {
     assert_eq!(raised.get(), 9);
     assert!(handle.outcome().unwrap().is_cancelled());
 }
+
+#[test]
+fn a_child_that_cancels_its_parent_goes_on_to_its_next_wait_and_ends_first() {
+    let scripts = Scripts::<Log>::new();
+    let handle = scripts.spawn("parent", |s| {
+        let parent = s.id();
+        let _ = s.on_exit(|w| w.push("parent".into()));
+        s.all(
+            move |s| {
+                let _ = s.on_exit(|w| w.push("child".into()));
+                s.wait(1);
+                assert!(s.handle().upgrade().unwrap().cancel(parent));
+                note(s, "still here");
+                s.yield_now();
+                unreachable!();
+            },
+            |s| {
+                let _ = s.on_exit(|w| w.push("sibling".into()));
+                s.wait(1);
+                unreachable!("it was due in the tick in which it was cancelled");
+            },
+        );
+    });
+    let mut log = Log::new();
+    scripts.tick(&mut log, 1);
+    scripts.tick(&mut log, 1);
+    assert_eq!(log, ["still here", "child", "sibling", "parent"]);
+    assert!(handle.outcome().unwrap().is_cancelled());
+}

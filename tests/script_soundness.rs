@@ -495,6 +495,32 @@ fn a_cancelled_task_unwinds_the_script_that_waits_in_it_and_the_tick() {
 }
 
 #[test]
+fn nobody_ticks_while_the_last_handle_is_being_dropped() {
+    virtually()
+        .run(|| {
+            let scripts = Scripts::<Log>::new();
+            scripts.spawn("comes home", |s| {
+                let _ = s.on_exit(|_| unreachable!("there is no world"));
+                let _ = s.fallible().wait(9);
+                segno::sleep(Duration::from_secs(1)); // the task waits, with the drop in it
+            });
+            scripts.tick(&mut Log::new(), 0);
+            let weak = scripts.downgrade();
+            segno::scope(|scope| {
+                scope.spawn(|| {
+                    let scripts = weak.upgrade().expect("it is not gone yet");
+                    scripts.spawn("late", |s| note(s, "never"));
+                    let text = panic_text(|| scripts.tick(&mut Log::new(), 0));
+                    assert!(text.contains("inside the one at"), "{text}");
+                });
+                drop(scripts);
+            });
+            assert!(weak.upgrade().is_none());
+        })
+        .unwrap();
+}
+
+#[test]
 fn a_script_does_not_pause_inside_a_scope_of_a_loop() {
     virtually()
         .run(|| {

@@ -13,7 +13,7 @@
 //! give an error.
 
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 
 use super::info::{PanicInfo, Stubborn};
@@ -234,6 +234,15 @@ impl Kernel {
         }
     }
 
+    /// Cancels the children of a script, and those that come later.
+    pub(super) fn end_family(&self, parent: &Rc<Record>) {
+        parent.family_is_over.set(true);
+        let children = parent.children.borrow().clone();
+        for child in children {
+            self.cancel(&child);
+        }
+    }
+
     /// A child is over.
     fn leave_family(
         &self,
@@ -251,11 +260,7 @@ impl Kernel {
                 Family::Each => false,
             };
         if over {
-            parent.family_is_over.set(true);
-            let others = parent.children.borrow().clone();
-            for other in others {
-                self.cancel(&other);
-            }
+            self.end_family(parent);
         }
         if !parent.children.borrow().is_empty() {
             return;
@@ -317,11 +322,15 @@ impl Kernel {
 
     /// Ends everything when the last handle goes. There is no world then.
     #[cold]
+    #[track_caller]
     pub(super) fn tear_down(&self) {
+        // A script that comes home may still wait in the task that this runs in: nobody ticks meanwhile.
+        self.ticking.set(Some(Location::caller()));
         self.closing.set(true);
         let closing = Closing(self);
         self.end_all(&mut Purse::of(None));
         drop(closing);
+        self.ticking.set(None);
         if let Some(payload) = self.outgoing.take() {
             // Nobody is there to be told, and this may be a destructor.
             if !is_cancel(&*payload) {

@@ -150,10 +150,7 @@ impl<W: 'static> Script<W> {
                 self.kernel.guarded(|| drop(dropped));
             }
             // It was woken by the trigger, or all have ended.
-            let children = self.record.children.borrow().clone();
-            for child in children {
-                self.kernel.cancel(&child);
-            }
+            self.kernel.end_family(&self.record);
         }
         fired
     }

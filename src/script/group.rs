@@ -55,7 +55,7 @@ impl Timers {
 
     /// Takes everybody whose deadline has come.
     #[inline]
-    fn take_due(&self, now: u64, due: &mut impl FnMut(u64, Rc<Record>)) {
+    fn take_due(&self, now: u64, due: &mut Vec<(u64, Rc<Record>)>) {
         if now < self.next.get() {
             return;
         }
@@ -67,7 +67,7 @@ impl Timers {
                 self.next.set(deadline);
                 break;
             }
-            due(wait, first.remove());
+            due.push((wait, first.remove()));
         }
     }
 }
@@ -214,7 +214,7 @@ impl Circle {
     }
 
     /// Takes everybody whose deadline has come, here and below.
-    pub(super) fn take_due(&self, due: &mut impl FnMut(u64, Rc<Record>)) {
+    pub(super) fn take_due(&self, due: &mut Vec<(u64, Rc<Record>)>) {
         self.timers.take_due(self.now.get(), due);
         self.frames.take_due(self.frame.get(), due);
         for child in self.children.borrow().iter() {

@@ -27,7 +27,7 @@ use super::info::{PanicInfo, SlowInfo, Stubborn, TickReport};
 use super::lend::{Perch, Stage};
 use super::owner::Deaths;
 use super::record::{Family, Link, Record, ScriptId, State, Wait};
-use super::run::Budget;
+use super::run::{AHEAD, Budget};
 use super::scripts::PanicPolicy;
 use super::spawn::Making;
 use crate::coroutine::Payload;
@@ -49,7 +49,7 @@ pub(super) struct Predicate {
 #[derive(Default)]
 pub(super) struct Phased {
     /// Who, and in which wait; some are not waiting any more.
-    pub(super) waiting: Vec<(Rc<Record>, u64)>,
+    pub(super) waiting: Vec<(u64, Rc<Record>)>,
     /// How many of those are not.
     stale: usize,
 }
@@ -100,6 +100,8 @@ pub(super) struct Kernel {
     pub(super) ready: RefCell<VecDeque<Rc<Record>>>,
     /// How many of those a tick left.
     pub(super) left: Cell<usize>,
+    /// Who is due; empty but for its memory between two ticks.
+    pub(super) due: Cell<Vec<(u64, Rc<Record>)>>,
     /// Who waits for which phase.
     phases: RefCell<BTreeMap<u32, Phased>>,
     /// Who waits for a condition, by priority and number.
@@ -156,6 +158,7 @@ impl Kernel {
             number: Cell::new(0),
             ready: RefCell::default(),
             left: Cell::new(0),
+            due: Cell::default(),
             phases: RefCell::default(),
             predicates: RefCell::default(),
             events: Events::default(),
@@ -364,6 +367,18 @@ impl Kernel {
         true
     }
 
+    /// Ends the waits of many, and empties the list. Fetches those records first that come a bit later.
+    pub(super) fn wake_all(&self, waiting: &mut Vec<(u64, Rc<Record>)>) {
+        for at in 0..waiting.len() {
+            if let Some((_, later)) = waiting.get(at + AHEAD) {
+                later.prefetch();
+            }
+            let (number, record) = &waiting[at];
+            self.wake(record.clone(), *number);
+        }
+        waiting.clear();
+    }
+
     /// Delivers what was kept while groups were paused, in the order in which it came.
     pub(super) fn release(&self, held: BTreeMap<u64, Rc<Record>>) {
         for record in held.into_values() {
@@ -380,7 +395,7 @@ impl Kernel {
     #[inline]
     pub(super) fn add_to_phase(&self, phase: u32, record: &Rc<Record>, number: u64) {
         let mut phases = self.phases.borrow_mut();
-        phases.entry(phase).or_default().waiting.push((record.clone(), number));
+        phases.entry(phase).or_default().waiting.push((number, record.clone()));
     }
 
     /// Wakes those that wait for a phase.
@@ -392,9 +407,7 @@ impl Kernel {
             }
             _ => return,
         };
-        for (record, number) in waiting.drain(..) {
-            self.wake(record, number);
-        }
+        self.wake_all(&mut waiting);
         // The list keeps its memory.
         let mut phases = self.phases.borrow_mut();
         if let Some(phased) = phases.get_mut(&phase) {
@@ -419,7 +432,7 @@ impl Kernel {
                     phased.stale += 1;
                     if phased.stale > 32 && phased.stale * 2 > phased.waiting.len() {
                         phased.stale = 0;
-                        phased.waiting.retain(|(other, number)| {
+                        phased.waiting.retain(|(number, other)| {
                             other.wait.get().number == *number
                                 && other.state.get() == State::Waiting
                                 && !Rc::ptr_eq(other, record)

@@ -386,15 +386,16 @@ impl<W> fmt::Debug for Scope<'_, '_, W> {
     }
 }
 
-/// Lends this frame to the scripts that `fill` makes, and goes on when none of them is left.
+/// Lends this frame to the scripts that `fill` makes, and goes on when none of them is left. If one cannot be
+/// made the others are cancelled.
 ///
 /// `fill` is the room's own code; what users wrote runs in the scripts. `wait` comes back when no child is
 /// left.
-pub(super) fn lend<'env, W: 'static, R>(
+pub(super) fn lend<'env, W: 'static>(
     script: &mut Script<W>,
-    fill: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env, W>) -> R,
+    fill: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env, W>) -> Result<(), SpawnError>,
     wait: impl FnOnce(&mut Script<W>),
-) -> R {
+) -> Result<(), SpawnError> {
     let scope = Scope {
         kernel: script.kernel.clone(),
         parent: script.record.clone(),
@@ -403,13 +404,16 @@ pub(super) fn lend<'env, W: 'static, R>(
         world: PhantomData,
     };
     let bomb = AbortBomb::arm("scripts that borrow from it");
-    let result = catch_unwind(AssertUnwindSafe(|| fill(&scope)));
+    let made = catch_unwind(AssertUnwindSafe(|| fill(&scope)));
+    if !matches!(made, Ok(Ok(()))) {
+        scope.kernel.end_family(&scope.parent);
+    }
     wait(script);
     // Otherwise the bomb goes off: children would go on with what this frame owns.
     if scope.parent.children.borrow().is_empty() {
         bomb.disarm();
     }
-    result.unwrap_or_else(|payload| resume_unwind(payload))
+    made.unwrap_or_else(|payload| resume_unwind(payload))
 }
 
 // ---- scripts that nobody handed over

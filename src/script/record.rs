@@ -233,7 +233,7 @@ impl Record {
     pub(super) fn prefetch_stack(&self) {
         let sp = self.stack_pointer.get();
         for line in 0..4 {
-            prefetch((sp + line * 64) as *const ());
+            prefetch(std::ptr::without_provenance(sp + line * 64));
         }
         self.perch.prefetch();
     }

@@ -30,8 +30,8 @@ const MOST_RESUMES: usize = 100_000;
 /// if that is also more than so many for each script.
 const RESUMES_EACH: usize = 100;
 
-/// How many resumes ahead a stack is fetched into the cache; its record as many before that.
-const AHEAD: usize = 8;
+/// How many resumes or wakes ahead a record or stack is fetched into the cache.
+pub(super) const AHEAD: usize = 8;
 
 /// How much of something is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,9 +160,10 @@ impl Kernel {
         self.safe_point(&mut unwinding);
         if phase == Phase::UPDATE {
             self.root.count_frame();
-            self.root.take_due(&mut |number, record| {
-                self.wake(record, number);
-            });
+            let mut due = self.due.take();
+            self.root.take_due(&mut due);
+            self.wake_all(&mut due);
+            self.due.set(due);
             self.poll();
         }
         self.wake_phase(phase.0);

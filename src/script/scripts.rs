@@ -80,7 +80,7 @@ impl<W: 'static> Builder<W> {
         self
     }
 
-    /// Sets how many cancelled scripts a tick unwinds: 1,000 if this is not called, which takes some 2 ms.
+    /// Sets how many cancelled scripts a tick unwinds: 500 if this is not called, which takes some 2 ms.
     ///
     /// The others follow in the ticks after, in the order in which they were cancelled. They take no further
     /// step meanwhile. With [`Budget::Time`], which tick that is differs from run to run.
@@ -173,7 +173,7 @@ impl<W: 'static> Scripts<W> {
             stack_size: None,
             measure: false,
             policy: PanicPolicy::Isolate,
-            unwinding: Budget::Resumes(1000),
+            unwinding: Budget::Resumes(500),
             most_resumes: None,
         };
         Builder { settings, seed: 0, world: PhantomData }
