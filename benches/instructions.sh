@@ -13,7 +13,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 file=benches/instructions.txt
-operations="corosensei-resume resume create next cancel yield spawn scope wake timeout"
+operations="corosensei-resume resume create next cancel yield spawn scope wake timeout \
+    try-send-recv send-recv ping-pong lock semaphore select"
 
 if ! command -v valgrind >/dev/null; then
     echo "SKIPPED instructions: valgrind not found"

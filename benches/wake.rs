@@ -32,6 +32,7 @@ use segno_benches::copies::{Copy, shift};
 use segno_benches::question::{Contender, Question, is_test};
 use segno_benches::rivals::{on_async_executor, on_tokio, one_worker_of_may, tokio};
 use segno_benches::row::{Kind, Row};
+use segno_benches::threads::stay_on;
 use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
 use std::future::poll_fn;
@@ -432,20 +433,6 @@ fn asleep(serve: Server, times: usize, processors: [usize; 2]) -> Times {
     shared.end();
     server.join().expect("it does not panic");
     times
-}
-
-/// Keeps this thread, and those that it starts, on one processor, where the system has a way.
-fn stay_on(processor: usize) {
-    #[cfg(target_os = "linux")]
-    // SAFETY: a set of processors is plain data, and 0, of which no bit is set, is one. Where there is
-    // no such processor nothing changes.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(processor, &mut set);
-        libc::sched_setaffinity(0, size_of_val(&set), &set);
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = processor;
 }
 
 /// Wakes a loop that is busy, on another processor.

@@ -235,9 +235,44 @@
 //! assert!(stuck.to_string().contains("waits in `pause`"));
 //! ```
 //!
+//! # Channels and locks
+//!
+//! [`sync`] has what tasks need between them: channels of every usual kind, locks that may be kept over a pause,
+//! [`select!`] for whichever comes first. All are first come, first served, and nothing is lost when one who waits is
+//! cancelled. The same types work between tasks of one loop, of several, and plain threads; as long as one loop has
+//! them for itself they need no atomic operations. What would block the whole loop goes through
+//! [`unblock`](unblock()), and may borrow.
+//!
+//! ```
+//! use segno::sync::{Mutex, channel};
+//! use std::time::Duration;
+//!
+//! let (score, pages) = channel::bounded(1);
+//! let played = Mutex::new(Vec::new());
+//! segno::run(|| {
+//!     segno::scope(|s| {
+//!         s.spawn(move || {
+//!             for page in ["Segno", "Fine"] {
+//!                 score.send(page).unwrap(); // waits while the last one has not been taken
+//!             }
+//!         });
+//!         loop {
+//!             segno::select! {
+//!                 recv(pages) -> page => match page {
+//!                     Ok(page) => played.lock().push(page),
+//!                     Err(_) => break, // the sender has gone
+//!                 },
+//!                 after(Duration::from_secs(60)) => unreachable!("nobody plays that slowly"),
+//!             }
+//!         }
+//!     });
+//! });
+//! assert_eq!(played.into_inner(), ["Segno", "Fine"]);
+//! ```
+//!
 //! # What not to do
 //!
-//! - *Do not keep a lock over a pause* without a reason. Whoever runs meanwhile on this thread and
+//! - *Do not keep a lock of the standard library over a pause*: take a [`sync::Mutex`] for that. Whoever runs meanwhile on this thread and
 //!   wants the same [`std::sync::Mutex`] waits for ever; a `RefCell` borrow kept over a pause makes
 //!   others panic. Cancelling a coroutine that holds a `Mutex` poisons it, as any unwinding does.
 //! - *Do not expect thread-locals of your own.* A coroutine shares those of its thread. It never
@@ -251,7 +286,8 @@
 //!   given up and leaks its stack.
 //! - *Do not use a coroutine where a loop will do.* It costs a page of memory.
 //! - *Do not block the loop*: while a task sleeps the thread or computes for long, no other one runs. Wait by
-//!   what is here, call [`checkpoint`] in long loops, and let a [watchdog](LoopBuilder::watchdog) tell.
+//!   what is here, go through [`unblock`](unblock()), call [`checkpoint`] in long loops, and let a
+//!   [watchdog](LoopBuilder::watchdog) tell.
 //!
 //! With `panic = "abort"` nothing can unwind: a paused coroutine that is dropped leaks its stack
 //! and all that is on it.

@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::task::{Alarm, Denied, Home, Task, Timer, Wait, wait_until};
+use crate::task::{Alarm, Denied, Home, Subject, Task, Timer, Wait, wait_until};
 
 /// What time it is: by the clock of the current task's loop, which may be a virtual one; outside a task, by
 /// the system's.
@@ -95,7 +95,7 @@ fn sleep_in(task: &'static Task, deadline: u64, at: &'static Location<'static>) 
     }
     let alarm = Alarm::Wake(task, task.id());
     let set = (deadline != u64::MAX).then(|| Set { home, timer: home.set_alarm(deadline, alarm) });
-    let wait = Wait { what: &"sleep", at, subject: 0 };
+    let wait = Wait { what: &"sleep", at, subject: Subject::NONE };
     // A denied wait returns early, as it says.
     let _ = wait_until(task, wait, || home.time.seen() >= deadline && deadline != u64::MAX);
     drop(set);

@@ -9,7 +9,7 @@
 //! ends. Closures begin in the order in which they came.
 //!
 //! The closure may borrow, because the frame that it borrows from waits until it has returned, whatever is
-//! cancelled meanwhile: see [`while_lent`].
+//! cancelled meanwhile. The threads are the process's, not a loop's.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::erase::{Lent, while_lent};
-use crate::task::{Counted, Home, Task, Wait};
+use crate::task::{Counted, Home, Subject, Task, Wait};
 use crate::wait::{Giver, gate};
 
 /// How many threads there may be, unless [`set_limit`] says otherwise: most of them wait for a disk or a network.
@@ -78,7 +78,7 @@ fn unblock_in<T: Send>(
         // The virtual clock stands still, and nobody takes this for a deadlock.
         let _external = Counted::external(task.home().inbox());
         submit(Work { lent, giver });
-        taker.wait_shielded(task, Wait { what: &"unblock", at, subject: 0 });
+        taker.wait_shielded(task, Wait { what: &"unblock", at, subject: Subject::NONE });
         taker.take();
     });
     match result {
@@ -89,7 +89,7 @@ fn unblock_in<T: Send>(
 }
 
 /// How many threads [`unblock`] may have, in the whole process; 64 unless told otherwise, and one at least. Closures
-/// beyond that wait for their turn.
+/// beyond that wait for their turn. Threads that are too many end after the closure that they run.
 ///
 /// Closures that wait for each other need as many threads as there are of them.
 pub fn set_limit(threads: usize) {
@@ -97,6 +97,8 @@ pub fn set_limit(threads: usize) {
     crew.limit = threads.max(1);
     let more = crew.queue.len();
     drop(crew);
+    // Those that are too many may go now.
+    NEWS.notify_all();
     // Those that wait may have threads now.
     for _ in 0..more {
         hire();
@@ -201,15 +203,12 @@ fn hire() {
 /// What a thread does: one closure after the other, until there has been none for some time.
 fn work() {
     let mut crew = crew();
-    loop {
+    while crew.threads <= crew.limit {
         if let Some(work) = crew.queue.pop_front() {
             drop(crew);
             work.run();
             crew = self::crew();
             continue;
-        }
-        if crew.threads > crew.limit {
-            break;
         }
         crew.idle += 1;
         let (woken, waited) = NEWS.wait_timeout(crew, IDLE).unwrap_or_else(PoisonError::into_inner);
@@ -220,4 +219,7 @@ fn work() {
         }
     }
     crew.threads -= 1;
+    drop(crew);
+    // It may have been told of something that it did not take.
+    NEWS.notify_one();
 }

@@ -935,7 +935,11 @@ fn tasks_that_join_each_other_are_a_deadlock() {
     first.set(Some(events.spawn(move || second.join().unwrap())));
     let report = deadlock_of(events.run(|| segno::sleep(Duration::MAX)));
     assert_eq!(report.tasks().len(), 3, "{report}");
-    assert_eq!(report.to_string().matches("`join` for task").count(), 2, "{report}");
+    let joins =
+        report.tasks().iter().filter(|task| task.waits_for().starts_with("`join` for task"));
+    assert_eq!(joins.count(), 2, "{report}");
+    assert_eq!(report.cycles(), [[report.tasks()[0].id(), report.tasks()[1].id()]], "{report}");
+    assert_eq!(report.tasks()[0].blocker(), Some(report.tasks()[1].id()));
 }
 
 #[test]

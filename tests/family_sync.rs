@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex as StdMutex};
 use std::thread;
 
-use segno::sync::channel::{self, RecvError, SendError};
+use segno::sync::channel::{self, BroadcastError, RecvError, SendError};
 use segno::sync::{Barrier, Condvar, Event, Mutex, Once, RwLock, Semaphore};
 
 use cases::{Member, Object, family};
@@ -85,7 +85,7 @@ fn receive_from_waiting(by: By) -> Member {
         let complete = move || {
             if sender.try_send(7).is_err() {
                 let theirs = sender.clone();
-                thread::spawn(move || drop(theirs.send(7)));
+                thread::spawn(move || theirs.send(7));
                 until(|| sender.stats().waiting_senders > 0);
             }
         };
@@ -104,7 +104,7 @@ fn send(by: By, capacity: usize) -> Member {
         let complete = move || {
             if receiver.try_recv().is_err() {
                 let theirs = receiver.clone();
-                thread::spawn(move || drop(theirs.recv()));
+                thread::spawn(move || theirs.recv());
                 until(|| receiver.stats().waiting_receivers > 0);
             }
         };
@@ -135,7 +135,10 @@ fn broadcast(by: By) -> Member {
         let (sender, receiver) = channel::broadcast(64);
         let receiver = RefCell::new(receiver);
         (
-            move || drop(receiver.borrow_mut().recv().map(|value: u32| assert_eq!(value, 7))),
+            move || match receiver.borrow_mut().recv() {
+                Ok(value) => assert_eq!(value, 7),
+                Err(error) => assert_eq!(error, BroadcastError::Cancelled),
+            },
             move || {
                 assert_eq!(sender.send(7).unwrap(), 1);
             },
@@ -148,7 +151,10 @@ fn watch(by: By) -> Member {
         let (sender, receiver) = channel::watch(0);
         let receiver = RefCell::new(receiver);
         (
-            move || drop(receiver.borrow_mut().changed().map(|value| assert_ne!(*value, 0))),
+            move || match receiver.borrow_mut().changed() {
+                Ok(value) => assert_ne!(*value, 0),
+                Err(error) => assert_eq!(error, RecvError::Cancelled),
+            },
             move || {
                 let next = *sender.get() + 1;
                 sender.set(next);
@@ -199,7 +205,12 @@ fn event(by: By) -> Member {
     aborting(by, || {
         let event = Arc::new(Event::new());
         let theirs = event.clone();
-        (move || event.wait(), move || drop(theirs.set()))
+        (
+            move || event.wait(),
+            move || {
+                theirs.set();
+            },
+        )
     })
 }
 
@@ -234,7 +245,12 @@ fn barrier(by: By) -> Member {
                 until(|| theirs.stats().waiting > 0);
             }
         };
-        (move || drop(barrier.wait()), complete)
+        (
+            move || {
+                barrier.wait();
+            },
+            complete,
+        )
     })
 }
 
@@ -250,7 +266,12 @@ fn once(by: By) -> Member {
                 7
             });
         }));
-        (move || assert_eq!(*once.get_or_init(|| 7), 7), move || drop(over.set()))
+        (
+            move || assert_eq!(*once.get_or_init(|| 7), 7),
+            move || {
+                over.set();
+            },
+        )
     });
     once.indirectly()
 }

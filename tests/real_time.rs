@@ -399,3 +399,50 @@ fn a_wake_from_a_thread_ends_the_sleep_of_the_loop_at_once() {
         assert!(late[times / 2] < 5 * MS, "{late:?}");
     });
 }
+
+#[test]
+fn a_loop_that_is_dropped_while_a_closure_blocks_waits_and_says_for_what() {
+    alone(|| {
+        let (begin, may_end) = segno::sync::channel::unbounded::<()>();
+        let ((), told) = reported(|| {
+            let mut events = EventLoop::builder().name("stage").build();
+            drop(events.task("reader").spawn(move || segno::unblock(move || may_end.recv())));
+            assert!(!events.turn());
+            let releases = thread::spawn(move || {
+                thread::sleep(1500 * MS);
+                begin.send(()).unwrap();
+            });
+            let before = Instant::now();
+            drop(events);
+            assert!(before.elapsed() >= 1400 * MS);
+            releases.join().unwrap();
+        });
+        let said: Vec<_> =
+            told.iter().filter(|report| report.kind() == ReportKind::Waiting).collect();
+        assert_eq!(said.len(), 1, "{told:?}");
+        let text = said[0].message();
+        for word in ["`stage` ends", "`reader`", "`unblock` at", "real_time.rs"] {
+            assert!(text.contains(word), "{text}");
+        }
+    });
+}
+
+#[test]
+fn deadlines_are_looked_for_more_often_where_tasks_take_long() {
+    alone(|| {
+        let late = segno::run(|| {
+            let busy = segno::spawn(|| {
+                loop {
+                    keep_the_thread(2 * MS);
+                    segno::yield_now();
+                }
+            });
+            let begin = Instant::now();
+            (0..10).for_each(|_| segno::sleep(MS));
+            busy.cancel("enough");
+            begin.elapsed() - 10 * MS
+        });
+        // The first may be late by 64 of them, which is when the loop notices. Not all ten.
+        assert!(late < 640 * MS, "{late:?}");
+    });
+}

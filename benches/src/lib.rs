@@ -9,6 +9,8 @@
 //! | `spawn.rs` | what does a task cost that is spawned, runs to its end and is joined? |
 //! | `wake.rs` | what does waking a task cost, on its own thread and from another? |
 //! | `timers.rs` | how late are sleeps, and what do timers cost? |
+//! | `channel.rs` | what does a value cost that goes from one task to another? |
+//! | `lock.rs` | what does a lock cost that nobody else wants, and one that is handed over? |
 //! | `memory.rs` | how many bytes does a paused coroutine or task hold? |
 //!
 //! Each runs with `cargo bench -p segno-benches --bench QUESTION`, or once, as a test, with
@@ -29,4 +31,5 @@ pub mod rivals;
 pub mod row;
 pub mod question;
 pub mod apart;
+pub mod threads;
 pub mod machine;

@@ -53,7 +53,16 @@ impl Contender {
 
     /// Another way to do the same, whose one loop times itself.
     pub fn rival_timed(who: &'static str, run: impl FnMut(u64) -> Duration + 'static) -> Contender {
-        Contender { kind: Kind::Rival, who, copies: vec![Box::new(run)], note: "" }
+        Contender::timed(Kind::Rival, who, run)
+    }
+
+    /// A contender of any kind, whose one loop times itself.
+    pub fn timed(
+        kind: Kind,
+        who: &'static str,
+        run: impl FnMut(u64) -> Duration + 'static,
+    ) -> Contender {
+        Contender { kind, who, copies: vec![Box::new(run)], note: "" }
     }
 
     /// Adds what a reader must know to judge the figure.

@@ -14,6 +14,9 @@
 //! answer cannot be stale however coroutines nest or leave together, and only what is rare pays for a
 //! look-up: scoped coroutines, `no_pause`, and pauses that are not on the coroutine's own stack.
 //!
+//! A task's switches leave out even that store: all tasks of a loop are resumed from one frame, which the
+//! loop notes once in a while. See [`Scheduled`].
+//!
 //! A stack that this library did not make (a thread's own, or one that some other crate switched to)
 //! is the end of every chain.
 
@@ -155,6 +158,19 @@ pub(crate) unsafe fn context_above(link: *const ()) -> *const Context {
     }
 }
 
+/// The address that all frames of the coroutine lie below whose parent link this is.
+///
+/// # Safety
+/// As for [`context_above`].
+#[inline(always)]
+pub(crate) unsafe fn edge(link: *const ()) -> usize {
+    // SAFETY: the caller's promise. Under Miri the link is not on the stack.
+    #[cfg(miri)]
+    return unsafe { (*link.cast::<Yielder>()).base() }.addr();
+    #[cfg(not(miri))]
+    link.addr()
+}
+
 /// Whether [`check_pause`] would let this pass.
 pub(crate) fn may_pause(target: &Context) -> bool {
     for here in chain() {
@@ -170,7 +186,7 @@ pub(crate) fn may_pause(target: &Context) -> bool {
 
 /// The innermost frame open on `here` that a pause of `target` must not leave.
 fn open_for(here: &Context, target: &Context) -> Option<Opened> {
-    if target.task.get() { here.barred.get() } else { here.opened.get() }
+    if target.is_task() { here.barred.get() } else { here.opened.get() }
 }
 
 /// A frame that must not be left by a pause: what it is, and where it was opened.
@@ -196,7 +212,8 @@ pub(crate) struct Body {
 /// A handle that has seen the end remembers how it came, since the record is gone by then.
 pub(crate) struct Context {
     /// An address in the frame that resumed it, while it runs; else [`AT_REST`] or [`RETIRED`]. It
-    /// counts as running too while it is frozen under an outer one that has paused.
+    /// counts as running too while it is frozen under an outer one that has paused. A task's is only ever
+    /// [`RETIRED`]; whether it runs is known to its scheduler.
     resumed_from: Cell<usize>,
     /// Lowest address of its stack.
     low: usize,
@@ -212,9 +229,9 @@ pub(crate) struct Context {
     pub(crate) started: Cell<bool>,
     /// Whether it is a generator: its pauses take `()` and may return without having paused.
     pub(crate) generator: bool,
-    /// Whether a scheduler runs it as a task: it may pause inside frames that a bare coroutine must
-    /// not leave.
-    task: Cell<bool>,
+    /// What its scheduler keeps of it, if it is a task: then it may pause inside frames that a bare coroutine
+    /// must not leave.
+    scheduled: Cell<Option<Scheduled>>,
     /// What it was told.
     order: Cell<Order>,
     /// How many frames are open on it that must not be paused in.
@@ -240,6 +257,17 @@ pub(crate) struct Context {
     pub(crate) yielder: Cell<*const Yielder>,
     /// Its closure, until it runs first.
     pub(crate) body: Body,
+}
+
+/// Where a scheduler keeps what every switch of a task needs, so that the task's [`Context`], which is far
+/// from there, need not be looked at. It outlives the task.
+#[derive(Clone, Copy)]
+pub(crate) struct Scheduled {
+    /// Bytes below the pauser in which a pause may switch away without a closer look: as
+    /// [`Context::reach`], or as much of that as a number of this size says.
+    pub(crate) reach: &'static Cell<u32>,
+    /// An address in the frame that resumes the scheduler's tasks, while it does.
+    pub(crate) resumer: &'static Cell<usize>,
 }
 
 /// The coroutine whose stack this code runs on; `None` on a stack that is not ours.
@@ -271,7 +299,7 @@ impl Context {
             entered_panicking: Cell::new(false),
             started: Cell::new(false),
             generator,
-            task: Cell::new(false),
+            scheduled: Cell::new(None),
             order: Cell::new(Order::None),
             open_frames: Cell::new(0),
             raised: Cell::new(0),
@@ -316,7 +344,7 @@ impl Context {
 
     /// Whether a scheduler runs it.
     pub(crate) fn is_task(&self) -> bool {
-        self.task.get()
+        self.scheduled.get().is_some()
     }
 
     /// Whether frames are open on it that must not be left.
@@ -324,9 +352,19 @@ impl Context {
         self.open_frames.get() > 0
     }
 
-    /// From now on a scheduler runs it, and pauses it by rules of its own.
-    pub(crate) fn becomes_task(&self) {
-        self.task.set(true);
+    /// From now on a scheduler runs it, and pauses it by rules of its own. It has been resumed.
+    #[inline(always)]
+    pub(crate) fn becomes_task(&self, scheduled: Scheduled) {
+        self.scheduled.set(Some(scheduled));
+        self.sum_up();
+    }
+
+    /// An address in the frame that resumed it, or what else `resumed_from` says.
+    fn resumer(&self) -> usize {
+        match self.scheduled.get() {
+            Some(scheduled) if !self.is_retired() => scheduled.resumer.get(),
+            _ => self.resumed_from.get(),
+        }
     }
 
     /// Whether `address` lies on its stack.
@@ -351,6 +389,12 @@ impl Context {
     fn sum_up(&self) {
         let calm = self.order.get() == Order::None && self.open_frames.get() == 0;
         self.reach.set(if calm { self.slot.top() - self.low } else { 0 });
+        if let Some(scheduled) = self.scheduled.get() {
+            // SAFETY: a task has been resumed, so its yielder is there.
+            let edge = unsafe { edge(self.yielder.get().cast()) };
+            let below = u32::try_from(edge - self.low).unwrap_or(u32::MAX);
+            scheduled.reach.set(if calm { below } else { 0 });
+        }
     }
 
     /// Tells it to end.
@@ -409,7 +453,7 @@ pub(crate) fn chain() -> impl Iterator<Item = &'static Context> {
     let mut next = current();
     std::iter::from_fn(move || {
         let here = next?;
-        next = running_at(here.resumed_from.get());
+        next = running_at(here.resumer());
         Some(here)
     })
 }
@@ -463,7 +507,7 @@ impl OpenFrame {
     /// Opens a frame that a task may leave by a pause, and bare coroutines may not: they could be
     /// dropped, forgotten, or resumed under another task. On a task's own stack it costs nothing.
     pub(crate) fn open(what: &'static str, at: &'static Location<'static>) -> Self {
-        Self::on(current().filter(|here| !here.task.get()), what, at)
+        Self::on(current().filter(|here| !here.is_task()), what, at)
     }
 
     /// Opens a frame on this context.

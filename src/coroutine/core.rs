@@ -38,9 +38,7 @@ use std::ptr::{self, NonNull};
 use corosensei::stack::{Stack, StackPointer};
 
 use super::cancel::{self, Payload};
-use super::context::{
-    Body, Context, Lender, Order, Signpost, Types, panicking, prefetch, stack_pointer,
-};
+use super::context::{Body, Context, Lender, Order, Signpost, Types, panicking, stack_pointer};
 use super::parcel::{Word, pack, unpack};
 use super::pauser::Pauser;
 use super::switch::{self, CoroutineResult, Yielder};
@@ -133,7 +131,7 @@ pub(crate) enum Step {
     Paused,
     /// It has ended, and its stack is back in the pool.
     Ended,
-    /// It was given up: never resume it again, its stack stays as it is.
+    /// It was given up: never resume it again, its stack stays as it is. Says the scheduler, not the switch.
     Retired,
 }
 
@@ -161,22 +159,18 @@ impl Core<(), (), ()> {
         unsafe { Self::place_on(stack.0, plan, body) }
     }
 
-    /// Resumes it for a scheduler, which does not run while the thread panics. The body lets nothing
-    /// out.
+    /// Resumes it for its scheduler, which does not run while the thread panics, and which has noted in which
+    /// frame it does: see [`Scheduled`](super::Scheduled). The body lets nothing out. After a pause the scheduler asks its own books whether
+    /// the task was given up; if so, it calls [`retire`](Self::retire).
     #[inline(always)]
     pub(crate) fn step(&mut self) -> Step {
         debug_assert!(!self.has_ended() && !panicking());
-        // SAFETY: it has not ended; that it does not run follows from `&mut self`. `()` needs no inbox.
-        // After the switch the record is there, as `sort_out` says.
+        // SAFETY: it has not ended, and does not run: that follows from `&mut self`. So corosensei's record
+        // has a stack pointer. `()` needs no inbox. After the switch the record is there.
         unsafe {
-            match self.switch() {
-                CoroutineResult::Yield(_) => {
-                    if self.record().rests() {
-                        return Step::Paused;
-                    }
-                    self.forget(Status::Cancelled);
-                    Step::Retired
-                }
+            assert_unchecked(!self.raw.done());
+            match self.raw.resume(()) {
+                CoroutineResult::Yield(_) => Step::Paused,
                 CoroutineResult::Return(result) => {
                     if let Err(payload) = self.finish(result) {
                         body_let_out(&payload);
@@ -187,24 +181,14 @@ impl Core<(), (), ()> {
         }
     }
 
-    /// Fetches what a resume will touch at the top of its stack.
-    #[inline(always)]
-    pub(crate) fn prefetch(&self) {
-        if let Some(context) = self.context {
-            let context = context.as_ptr().cast_const().cast::<()>();
-            prefetch(context);
-            prefetch(context.wrapping_byte_add(64));
-            // Signpost and parent link.
-            prefetch(context.wrapping_byte_sub(64));
-            prefetch(context.wrapping_byte_sub(128));
-        }
-    }
-
     /// Gives up one that is paused: it is never resumed again, and its stack stays as it is.
     pub(crate) fn retire(&mut self) {
-        if !self.has_ended() {
+        if let Some(context) = self.context() {
+            // One that gave itself up is counted.
+            if !context.is_retired() {
+                stacks::leak(1);
+            }
             self.forget(Status::Cancelled);
-            stacks::leak(1);
         }
     }
 }

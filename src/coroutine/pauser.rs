@@ -14,7 +14,8 @@ use std::ptr;
 
 use super::cancel::{self, LONG_PATIENCE};
 use super::context::{
-    Context, Order, Types, chain, check_pause, context_above, may_pause, panicking, stack_pointer,
+    Context, Order, Types, chain, check_pause, context_above, edge, may_pause, panicking,
+    stack_pointer,
 };
 use super::parcel::{Word, pack, unpack};
 use super::switch::Yielder;
@@ -93,14 +94,20 @@ impl<In, Out> Pauser<In, Out> {
         self.pause_with_care(out, Location::caller())
     }
 
-    /// Panics unless a task may pause here: see [`pause`](Self::pause).
+    /// The address that all frames of the coroutine lie below.
     #[inline(always)]
+    pub(crate) fn edge(&self) -> usize {
+        // SAFETY: as in `context`.
+        unsafe { edge(ptr::from_ref(self).cast()) }
+    }
+
+    /// Panics unless a task may pause here: see [`pause`](Self::pause). For one that is not on its own stack,
+    /// or where something asks for attention, as [`Scheduled::reach`](super::Scheduled) says.
+    #[cold]
+    #[inline(never)]
     #[track_caller]
     pub(crate) fn check_task(&self) {
-        let context = self.context();
-        if !context.reaches(stack_pointer()) {
-            check_pause_of_task(context, Location::caller());
-        }
+        check_pause(self.context(), Location::caller());
     }
 
     /// Whether a task may pause here.
@@ -108,7 +115,7 @@ impl<In, Out> Pauser<In, Out> {
         may_pause(self.context())
     }
 
-    /// Pauses a task, for which [`check_task`](Self::check_task) was called just before. Its room has looked
+    /// Pauses a task, which may pause here: see [`check_task`](Self::check_task). Its room has looked
     /// whether the thread panics, and looks afterwards what happened meanwhile.
     #[inline(always)]
     pub(crate) fn pause_task(&self)
@@ -202,13 +209,6 @@ impl<In, Out> Pauser<In, Out> {
         // nothing else.
         unsafe { unpack::<In>(Word::uninit()) }
     }
-}
-
-/// Looks closer: a task may pause from the stack of a coroutine that runs under it.
-#[cold]
-#[inline(never)]
-fn check_pause_of_task(context: &Context, at: &'static Location<'static>) {
-    check_pause(context, at);
 }
 
 impl<Out> Pauser<(), Out> {

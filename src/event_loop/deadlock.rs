@@ -136,9 +136,10 @@ fn describe(home: &Home, task: &'static Task) -> Option<StuckTask> {
     };
     let holder = task.waits_for_holder();
     let mut waits_for = format!("`{}`", wait.what);
-    let mut blocker = (wait.subject != 0).then_some(TaskId(wait.subject));
-    if let Some(other) = named(wait.subject) {
-        waits_for += &format!(" for {other}");
+    let mut blocker = None;
+    if let Some(other) = task.waits_for_task() {
+        blocker = Some(other.public_id());
+        other.with_described(|described| waits_for += &format!(" for task {described}"));
     } else if let Some(holder) = holder {
         blocker = holder.task();
         waits_for += &match blocker.map(|id| (id, named(id.0))) {
@@ -146,7 +147,7 @@ fn describe(home: &Home, task: &'static Task) -> Option<StuckTask> {
                 format!(" for itself, which took it at {}", holder.at())
             }
             Some((_, Some(other))) => format!(" for {other}, which took it at {}", holder.at()),
-            Some((id, None)) if holder.is_of(home) => format!(
+            Some((id, None)) if holder.is_of(home) && !holder.is_given_up() => format!(
                 " for task {id}, which took it at {} and has ended; its guard still exists",
                 holder.at()
             ),

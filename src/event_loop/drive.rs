@@ -1,26 +1,32 @@
 //! The loop itself.
 //!
 //! ```text
-//!   round:  look (mail, deadlines) --> the tasks that are ready now, each resumed once
-//!             ^                          | looks again after every 64
-//!   idle:     '-- sleep until the nearest deadline, or mail <--' nothing ready
+//!             .--> mail? --> deadlines? --> the tasks that are ready now, each resumed once --.
+//!   rounds:   '-------------------------------------------------------------------------------'
+//!   idle:       sleep until the nearest deadline, or mail, and go on with rounds
 //! ```
 //!
-//! Tasks that are woken during a round run in the next. The clock is read only while a deadline is set.
+//! Tasks that are woken during a round run in the next. Mail is looked for in every round, and after 64
+//! resumes in a long one. The clock costs more than a resume does: it is read only while a deadline is set,
+//! and then after 64 resumes, rounds or not; where those take long, after fewer.
 
 use std::ptr;
 use std::time::Duration;
 
 use super::EventLoop;
 use super::deadlock::{DeadlockReport, waits_for_others};
+use super::registry;
 use crate::coroutine::Step;
 use crate::report::{self, ReportKind};
-use crate::task::{CancelKind, CancelReason, Event, Home, Message, Task};
+use crate::task::{Boundary, CancelKind, CancelReason, Event, Home, Message, Task};
 
-/// Resumes between two looks at mail and clock.
+/// Resumes between two looks at the clock, and at mail in a long round, at most.
 const LOOK_AFTER: usize = 64;
 /// Messages read at one look, at most: what they wake or make is not more than is resumed until the next.
 const MESSAGES: usize = LOOK_AFTER;
+/// Nanoseconds between two looks at the clock that are too many: if the tasks take so long, it is looked at
+/// after fewer of them. A look costs a thousandth of that.
+const RARE: u64 = 50_000;
 /// How far ahead of the task that is resumed the next ones are fetched into the cache.
 const AHEAD: usize = 8;
 /// A loop that is to end says for whom it waits after so long.
@@ -45,16 +51,30 @@ pub(super) enum Patience {
     Draining,
 }
 
+/// Until when a loop is driven.
+#[derive(Clone, Copy)]
+pub(super) enum Until {
+    /// What was ready at the beginning has had its turn.
+    Once,
+    /// Nothing is ready, or nothing is left inside this boundary.
+    Empty(&'static Boundary),
+    /// Nothing is ready, or no task is left.
+    Alone,
+}
+
 impl EventLoop {
-    /// One round over what is ready now.
-    pub(super) fn round(&self, done: &dyn Fn() -> bool) {
+    /// Rounds over what is ready.
+    pub(super) fn rounds(&self, until: Until) {
         let home = self.home();
-        self.look();
+        home.resumes();
+        let mut resumes = self.look();
+        // A virtual clock costs nothing to look at, and who tests with it may have put it forward.
+        let exact = home.time.is_virtual();
         home.ready.begin_round();
-        self.most.set(self.most.get().max(home.tasks()));
         let mut left = home.ready.len();
         while left > 0 {
-            for _ in 0..left.min(LOOK_AFTER) {
+            self.most.set(self.most.get().max(home.tasks()));
+            for _ in 0..resumes {
                 let counts = !home.ready.has_first();
                 let Some(task) = home.ready.pop(left) else {
                     left = 0;
@@ -65,15 +85,35 @@ impl EventLoop {
                     prefetch(home);
                 }
                 self.step(task);
+                if left == 0 {
+                    if self.is_over(until, left) {
+                        break;
+                    }
+                    home.ready.begin_round();
+                    left = home.ready.len();
+                    if left == 0 || exact || self.inbox().has_mail() {
+                        break;
+                    }
+                }
             }
             home.set_current(None);
-            if done() || left == 0 {
+            if left == 0 || self.is_over(until, left) {
                 break;
             }
-            self.look();
+            resumes = self.look();
         }
         if let Some(watch) = self.watch() {
             watch.rests();
+        }
+    }
+
+    /// Whether the loop is driven no further, with so many tasks left in the round.
+    #[inline(always)]
+    fn is_over(&self, until: Until, left: usize) -> bool {
+        match until {
+            Until::Once => left == 0,
+            Until::Empty(boundary) => boundary.children() == 0,
+            Until::Alone => self.home().tasks() == 0,
         }
     }
 
@@ -104,30 +144,47 @@ impl EventLoop {
         }
     }
 
-    /// Reads mail, and wakes whose time has come.
+    /// Reads mail, and wakes whose time has come. Returns after how many resumes to look again: twice as many
+    /// as the last time, or fewer if those took long; but not before what the mail woke or made.
     #[inline(always)]
-    pub(super) fn look(&self) {
-        if self.inbox().has_mail() {
-            self.read_mail();
-        }
+    fn look(&self) -> usize {
         let home = self.home();
+        let read = if self.inbox().has_mail() { self.read_mail() } else { 0 };
+        let mut since = 0;
         if let Some(deadline) = home.nearest() {
             let now = home.time.now();
             if deadline <= now {
                 home.ring(now);
             }
+            since = now.saturating_sub(self.looked.replace(now));
         }
+        if home.time.is_virtual() {
+            return LOOK_AFTER;
+        }
+        let pace = self.pace.get();
+        let pace = if since > RARE {
+            (pace as u64 * RARE / since).max(1) as usize
+        } else {
+            (2 * pace).min(LOOK_AFTER)
+        };
+        self.pace.set(pace);
+        pace.max(read)
     }
 
-    /// Does what other threads ask for.
+    /// Does what other threads ask for. Returns how much that was.
     #[cold]
-    fn read_mail(&self) {
+    fn read_mail(&self) -> usize {
         let home = self.home();
-        self.inbox().read(MESSAGES, |message| match home.obey(message) {
-            Some(Message::Post(make)) => make(Some(home)),
-            Some(Message::Stop(at)) => self.stop_running(at),
-            _ => {}
+        let mut read = 0;
+        self.inbox().read(MESSAGES, |message| {
+            read += 1;
+            match home.obey(message) {
+                Some(Message::Post(make)) => make(Some(home)),
+                Some(Message::Stop(at)) => self.stop_running(at),
+                _ => {}
+            }
         });
+        read
     }
 
     /// Waits until something is ready.
@@ -151,6 +208,9 @@ impl EventLoop {
                 if left > 0 {
                     self.trim();
                     self.inbox().sleep(Some(Duration::from_nanos(left)));
+                    // No task took that time, and nobody knows what the next ones will take.
+                    self.looked.set(u64::MAX);
+                    self.pace.set(1);
                 }
             }
             None => {
@@ -183,18 +243,14 @@ impl EventLoop {
         report::tell(ReportKind::Waiting, message);
     }
 
-    /// Drives until `done`. Gives the report if it met a deadlock on the way; everything was cancelled
-    /// then.
-    pub(super) fn drive(
-        &self,
-        mut patience: Patience,
-        done: &dyn Fn() -> bool,
-    ) -> Option<DeadlockReport> {
+    /// Drives until nothing is left that `until` says. Gives the report if it met a deadlock on the way;
+    /// everything was cancelled then.
+    pub(super) fn drive(&self, mut patience: Patience, until: Until) -> Option<DeadlockReport> {
         let home = self.home();
         let mut deadlock = None;
-        while !done() {
-            self.round(done);
-            if !home.ready.is_empty() || done() {
+        while !self.is_over(until, home.ready.len()) {
+            self.rounds(until);
+            if !home.ready.is_empty() || self.is_over(until, 0) {
                 continue;
             }
             if let Idle::Deadlock(report) = self.idle(patience) {
@@ -210,7 +266,7 @@ impl EventLoop {
         }
         if deadlock.is_some() {
             // All of them come home before the report goes out.
-            self.drive(Patience::Draining, &|| home.tasks() == 0);
+            self.drive(Patience::Draining, Until::Alone);
         }
         deadlock
     }
@@ -275,6 +331,9 @@ fn retire_family(home: &'static Home, task: &'static Task) {
         top.root().detach();
         lender.child_ended();
     }
+    // What they had will never be free: whoever waits for that is to know.
+    home.tell_the_hopeless();
+    registry::tell_others(home.id(), || Message::GivenUp);
 }
 
 /// The outermost task that this one borrows from; itself if it borrows from none.

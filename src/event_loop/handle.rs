@@ -4,12 +4,12 @@ use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 
-use super::join::{JoinHandle, Spawned};
+use super::join::{About, JoinHandle, Spawned};
 use crate::model::sync::Arc;
 use crate::task::{
     CancelKind, CancelReason, Counted, Home, Inbox, Making, Message, RemoteTask, make_static,
 };
-use crate::wait::gate;
+use crate::wait::labelled_gate;
 
 /// The loop has ended: what was to run there was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,12 +79,13 @@ impl LoopHandle {
     ) -> Result<JoinHandle<T>, LoopClosed> {
         let spawned_at = Location::caller();
         let task = RemoteTask::posted(self.home);
-        let (giver, taker) = gate();
+        // It is given here if the loop has ended.
+        let (giver, taker) = labelled_gate(0);
         let posted = self.inbox.post(Spawned { f, giver }, |job| {
             Message::Post(Box::new(move |home| start(job, home, task, spawned_at)))
         });
         match posted {
-            Ok(()) => Ok(JoinHandle::new(taker, task, None, spawned_at)),
+            Ok(()) => Ok(JoinHandle::new(taker, About::new(task, None, spawned_at))),
             Err(job) => {
                 job.refuse_unmade(closed(spawned_at));
                 Err(LoopClosed)

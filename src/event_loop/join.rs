@@ -13,8 +13,8 @@ use crate::coroutine::{self, Payload};
 use crate::report::{self, ReportKind};
 use crate::stacks::SpawnError;
 use crate::task::{
-    CancelKind, CancelReason, Denied, Described, Home, Job, Message, Refusal, RemoteTask, Task,
-    TaskId, Wait,
+    CancelKind, CancelReason, Denied, Described, Home, Job, Message, Refusal, RemoteTask, Subject,
+    Task, TaskId, Wait,
 };
 use crate::wait::{Giver, Taker};
 
@@ -195,7 +195,7 @@ pub(crate) struct Spawned<F, T> {
     /// The closure.
     pub(crate) f: F,
     /// Where its result goes.
-    pub(crate) giver: Giver<Joined<T>>,
+    pub(crate) giver: Giver<Joined<T>, About>,
 }
 
 impl<T, F: FnOnce() -> T> Spawned<F, T> {
@@ -221,7 +221,7 @@ impl<T, F: FnOnce() -> T> Job for Spawned<F, T> {
 
 /// Hands a result over.
 #[inline(always)]
-fn give<T>(task: &'static Task, giver: Giver<Joined<T>>, result: Result<T, JoinError>) {
+fn give<T>(task: &'static Task, giver: Giver<Joined<T>, About>, result: Result<T, JoinError>) {
     task.set_ending(None);
     if let Some(result) = giver.give(result.map_err(Box::new)) {
         task.with_described(|described| unjoined(described, result.map_err(|error| *error)));
@@ -243,26 +243,56 @@ fn give<T>(task: &'static Task, giver: Giver<Joined<T>>, result: Result<T, JoinE
 /// ```
 #[must_use = "dropping it detaches the task; assign it to `_` if that is meant"]
 pub struct JoinHandle<T> {
-    /// Where the result comes; `None` once it was joined.
-    taker: Option<Taker<Joined<T>>>,
+    /// Where the result comes, and which task it is; `None` once it was joined. All in one word, because
+    /// handles are kept and moved a lot.
+    taker: Option<Taker<Joined<T>, About>>,
+}
+
+/// Which task a handle is for.
+pub(crate) struct About {
     /// The task.
     task: RemoteTask,
-    /// Its name.
-    name: Option<Cow<'static, str>>,
+    /// Its name; boxed, because most have none.
+    name: Option<Box<Cow<'static, str>>>,
     /// Where it was spawned.
     spawned_at: &'static Location<'static>,
+}
+
+impl About {
+    /// This task.
+    #[inline(always)]
+    pub(super) fn new(
+        task: RemoteTask,
+        name: Option<Cow<'static, str>>,
+        spawned_at: &'static Location<'static>,
+    ) -> Self {
+        Self { task, name: name.map(Box::new), spawned_at }
+    }
+
+    /// How messages name it.
+    fn described(&self) -> Described<'_> {
+        let name = self.name.as_ref().map(|name| &***name);
+        Described { name, id: self.task.id(), spawned_at: self.spawned_at }
+    }
+}
+
+/// Which task a taker is for.
+#[inline(always)]
+fn about<T>(taker: &Taker<Joined<T>, About>) -> &About {
+    taker.label().expect("noted when the handle was made")
 }
 
 impl<T> JoinHandle<T> {
     /// The handle of a task.
     #[inline(always)]
-    pub(crate) fn new(
-        taker: Taker<Joined<T>>,
-        task: RemoteTask,
-        name: Option<Cow<'static, str>>,
-        spawned_at: &'static Location<'static>,
-    ) -> Self {
-        Self { taker: Some(taker), task, name, spawned_at }
+    pub(super) fn new(mut taker: Taker<Joined<T>, About>, about: About) -> Self {
+        taker.note(about);
+        Self { taker: Some(taker) }
+    }
+
+    /// Which task it is for.
+    fn about(&self) -> &About {
+        about(self.taker.as_ref().expect("it was not joined"))
     }
 
     /// Waits until the task has ended, and gives what it returned.
@@ -287,43 +317,17 @@ impl<T> JoinHandle<T> {
         let Some(mut taker) = self.taker.take() else { unreachable!("joined once") };
         match Home::running_task() {
             Some(task) => {
-                if let Err(denied) = self.wait(&mut taker, task, at) {
-                    return self.not_waited(taker, denied, at);
+                if let Err(denied) = wait(&mut taker, task, at) {
+                    return not_joined(taker, denied, at);
                 }
             }
             None if taker.is_ready() => {}
             None => {
-                self.refuse_own_loop(at);
+                refuse_own_loop(about(&taker), at);
                 taker.block();
             }
         }
         taker.take().map_err(|error| *error)
-    }
-
-    /// Waits in a task.
-    #[inline(always)]
-    #[track_caller]
-    fn wait(
-        &self,
-        taker: &mut Taker<Joined<T>>,
-        task: &'static Task,
-        at: &'static Location<'static>,
-    ) -> Result<(), Denied> {
-        task.check(at)?;
-        if taker.is_ready() {
-            task.spend();
-            return Ok(());
-        }
-        if task.id() == self.task.id() {
-            joins_itself(at);
-        }
-        let wait = Wait { what: &"join", at, subject: self.task.id() };
-        if self.task.home() == task.home().id() {
-            return taker.wait(task, wait);
-        }
-        self.refuse_own_loop(at);
-        let _outside = task.waits_for_outside();
-        taker.wait(task, wait)
     }
 
     /// Has this task, or else this thread, woken when the task has ended, for those who wait for several things.
@@ -339,34 +343,6 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// There could be no wait.
-    #[cold]
-    fn not_waited(
-        self,
-        taker: Taker<Joined<T>>,
-        denied: Denied,
-        at: &'static Location<'static>,
-    ) -> Result<T, JoinError> {
-        if taker.is_ready() {
-            return taker.take().map_err(|error| *error);
-        }
-        drop(taker);
-        Err(not_waited(denied, at))
-    }
-
-    /// Panics if this thread would wait for what only itself can do.
-    #[cold]
-    fn refuse_own_loop(&self, at: &'static Location<'static>) {
-        let own = registry::find(self.task.home())
-            .is_some_and(|inbox| inbox.thread().id() == thread::current().id());
-        assert!(
-            !own,
-            "task {} was joined at {at} on the thread of its own loop, which does not run: nobody would \
-             drive it; join it inside `EventLoop::run`, or call `turn` until it has ended",
-            Described { name: self.name(), id: self.task.id(), spawned_at: self.spawned_at }
-        );
-    }
-
     /// Cancels the task: it unwinds from the pause that it is in, or from its next one. Its joiner gets
     /// [`JoinError::Cancelled`] with this reason, unless the task ends in another way first.
     ///
@@ -375,12 +351,13 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub fn cancel(&self, reason: impl Into<Cow<'static, str>>) {
         let reason = CancelReason::new(CancelKind::Requested, reason, Location::caller());
-        match Home::here().filter(|home| home.id() == self.task.home()) {
-            Some(home) if self.task.here(home).is_some() => home.cancel_task(self.task, reason),
+        let task = self.about().task;
+        match Home::here().filter(|home| home.id() == task.home()) {
+            Some(home) if task.here(home).is_some() => home.cancel_task(task, reason),
             // Elsewhere, or not made yet: this comes after the message that makes it.
             _ => {
-                if let Some(inbox) = registry::find(self.task.home()) {
-                    inbox.push(Message::Cancel(self.task, reason));
+                if let Some(inbox) = registry::find(task.home()) {
+                    inbox.push(Message::Cancel(task, reason));
                 }
             }
         }
@@ -393,13 +370,67 @@ impl<T> JoinHandle<T> {
 
     /// The task's number.
     pub fn id(&self) -> TaskId {
-        TaskId::of(self.task)
+        TaskId::of(self.about().task)
     }
 
     /// The task's name, if it was given one.
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.about().described().name
     }
+}
+
+/// Waits in a task.
+#[inline(always)]
+#[track_caller]
+fn wait<T>(
+    taker: &mut Taker<Joined<T>, About>,
+    task: &'static Task,
+    at: &'static Location<'static>,
+) -> Result<(), Denied> {
+    task.check(at)?;
+    if taker.is_ready() {
+        task.spend();
+        return Ok(());
+    }
+    let subject = about(taker).task;
+    if task.id() == subject.id() {
+        joins_itself(at);
+    }
+    let other = Subject::task(subject.here(task.home()));
+    let wait = Wait { what: &"join", at, subject: other };
+    if subject.home() == task.home().id() {
+        return taker.wait(task, wait);
+    }
+    refuse_own_loop(about(taker), at);
+    let _outside = task.waits_for_outside();
+    taker.wait(task, wait)
+}
+
+/// There could be no wait.
+#[cold]
+fn not_joined<T>(
+    taker: Taker<Joined<T>, About>,
+    denied: Denied,
+    at: &'static Location<'static>,
+) -> Result<T, JoinError> {
+    if taker.is_ready() {
+        return taker.take().map_err(|error| *error);
+    }
+    drop(taker);
+    Err(not_waited(denied, at))
+}
+
+/// Panics if this thread would wait for what only itself can do.
+#[cold]
+fn refuse_own_loop(about: &About, at: &'static Location<'static>) {
+    let own = registry::find(about.task.home())
+        .is_some_and(|inbox| inbox.thread().id() == thread::current().id());
+    assert!(
+        !own,
+        "task {} was joined at {at} on the thread of its own loop, which does not run: nobody would \
+         drive it; join it inside `EventLoop::run`, or call `turn` until it has ended",
+        about.described()
+    );
 }
 
 /// What a joiner gets that could not wait.
@@ -423,13 +454,8 @@ impl<T> Drop for JoinHandle<T> {
     #[inline]
     fn drop(&mut self) {
         if let Some(taker) = self.taker.take() {
-            if let Some(result) = taker.leave() {
-                let described = Described {
-                    name: self.name.as_deref(),
-                    id: self.task.id(),
-                    spawned_at: self.spawned_at,
-                };
-                unjoined(&described, result.map_err(|error| *error));
+            if let Some((result, Some(about))) = taker.leave() {
+                unjoined(&about.described(), result.map_err(|error| *error));
             }
         }
     }

@@ -37,7 +37,7 @@ pub use spawn::{TaskBuilder, spawn, task};
 pub(crate) use join::{drop_quietly, joins_itself, not_waited, outcome, refused};
 pub(crate) use spawn::Wishes;
 
-use self::drive::Patience;
+use self::drive::{Patience, Until};
 use self::watchdog::Watchdog;
 use crate::coroutine::{self, OpenFrame, Payload};
 use crate::model::sync::Arc;
@@ -123,6 +123,10 @@ pub struct EventLoop {
     said: Cell<bool>,
     /// The most tasks since stacks were trimmed last.
     most: Cell<usize>,
+    /// After how many resumes the clock is looked at again.
+    pace: Cell<usize>,
+    /// When it was looked at last; `u64::MAX` if the loop has slept since.
+    looked: Cell<u64>,
     /// It stays on its thread.
     thread: PhantomData<*mut ()>,
 }
@@ -196,6 +200,8 @@ impl EventLoop {
             stop_next: Cell::new(None),
             said: Cell::new(false),
             most: Cell::new(0),
+            pace: Cell::new(1),
+            looked: Cell::new(u64::MAX),
             thread: PhantomData,
         }
     }
@@ -268,7 +274,7 @@ impl EventLoop {
             home,
             boundary,
             || CancelReason::new(CancelKind::Scope, "its loop failed", at),
-            || deadlock.set(this.drive(Patience::Endless, &|| boundary.children() == 0)),
+            || deadlock.set(this.drive(Patience::Endless, Until::Empty(boundary))),
             |scope| {
                 let making = Making {
                     request: home.request(),
@@ -328,7 +334,7 @@ impl EventLoop {
     #[track_caller]
     pub fn turn(&mut self) -> bool {
         let _entered = self.enter("EventLoop::turn", Location::caller());
-        self.round(&|| false);
+        self.rounds(Until::Once);
         let home = self.home();
         !home.ready.is_empty()
             || self.inbox.has_mail()
@@ -393,7 +399,7 @@ impl EventLoop {
             "its event loop was shut down",
             at,
         ));
-        self.drive(Patience::Draining, &|| home.tasks() == 0);
+        self.drive(Patience::Draining, Until::Alone);
         self.refuse_posted();
     }
 

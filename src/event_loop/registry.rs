@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::model::sync::Arc;
-use crate::task::Inbox;
+use crate::task::{Inbox, Message};
 
 /// Loops that have not ended. Few, so a list will do.
 static LOOPS: Mutex<Vec<(u64, Arc<Inbox>)>> = Mutex::new(Vec::new());
@@ -28,4 +28,16 @@ pub(crate) fn remove(id: u64) {
 pub(crate) fn find(id: u64) -> Option<Arc<Inbox>> {
     let loops = LOOPS.lock().unwrap_or_else(PoisonError::into_inner);
     loops.iter().find(|(other, _)| *other == id).map(|(_, inbox)| inbox.clone())
+}
+
+/// Tells all loops but this one.
+pub(super) fn tell_others(id: u64, message: impl Fn() -> Message) {
+    let inboxes: Vec<_> = LOOPS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .iter()
+        .filter(|(other, _)| *other != id)
+        .map(|(_, inbox)| inbox.clone())
+        .collect();
+    inboxes.iter().for_each(|inbox| inbox.push(message()));
 }

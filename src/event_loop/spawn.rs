@@ -6,10 +6,10 @@ use std::marker::PhantomData;
 use std::panic::Location;
 
 use super::builder::request;
-use super::join::{JoinHandle, Spawned};
+use super::join::{About, JoinHandle, Spawned};
 use crate::stacks::{Request, SpawnError};
 use crate::task::{Home, Making, RemoteTask, Task, make_static};
-use crate::wait::gate;
+use crate::wait::labelled_gate;
 
 /// Spawns a task on the current task's loop. It runs when those that are ready now have had their turn.
 ///
@@ -54,11 +54,12 @@ fn make<T: 'static>(
     name: Option<Cow<'static, str>>,
 ) -> (&'static Task, JoinHandle<T>) {
     let spawned_at = making.spawned_at;
-    let (giver, taker) = gate();
+    // A task gives on the thread of its loop.
+    let (giver, taker) = labelled_gate(home.id());
     let ending = giver.ending();
     let task = make_static(home, Spawned { f, giver }, making);
     task.set_ending(Some(ending));
-    (task, JoinHandle::new(taker, RemoteTask::new(task), name, spawned_at))
+    (task, JoinHandle::new(taker, About::new(RemoteTask::new(task), name, spawned_at)))
 }
 
 /// A task with a name, to be spawned on the current task's loop: see [`TaskBuilder`].

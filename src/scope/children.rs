@@ -22,7 +22,7 @@ use crate::report::{self, ReportKind};
 use crate::stacks::SpawnError;
 use crate::task::{
     CancelKind, CancelReason, Claim, FirstError, Home, Kind, Making, Panics, Refusal, RemoteTask,
-    Scope, Task, TaskId, TryScope, Wait, lend, wait_shielded, wait_until,
+    Scope, Subject, Task, TaskId, TryScope, Wait, lend, wait_shielded, wait_until,
 };
 
 /// Runs a closure that may spawn tasks which borrow, and waits until all of them have ended.
@@ -193,7 +193,7 @@ fn lend_here<'env, T>(
     let (task, boundary) = (frame.task, frame.boundary);
     let wait = || {
         boundary.await_children(true);
-        let wait = Wait { what: &"scope", at, subject: 0 };
+        let wait = Wait { what: &"scope", at, subject: Subject::NONE };
         wait_shielded(task, wait, || boundary.children() == 0);
         boundary.await_children(false);
     };
@@ -510,7 +510,8 @@ impl<T> ScopedJoinHandle<'_, T> {
             }
             self.claim.set_joiner(Some(task));
             let _left = Left(&self.claim);
-            let wait = Wait { what: &"join", at, subject: self.task.id() };
+            let wait =
+                Wait { what: &"join", at, subject: Subject::task(self.task.here(task.home())) };
             if let Err(denied) = wait_until(task, wait, || self.claim.is_given()) {
                 return Err(not_waited(denied, at));
             }

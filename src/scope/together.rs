@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use super::children::{scope, try_scope};
 use crate::event_loop::{JoinError, drop_quietly};
-use crate::task::{CancelKind, CancelReason, Home, Wait, wait_until};
+use crate::task::{CancelKind, CancelReason, Home, Subject, Wait, wait_until};
 
 /// Runs closures as tasks, at the same time, and gives what they return, in their order.
 ///
@@ -123,7 +123,7 @@ pub fn race<T, F: FnOnce() -> T>(closures: impl IntoIterator<Item = F>) -> T {
             })
             .collect();
         assert!(!runners.is_empty(), "a race of nobody at {at} has no winner");
-        let wait = Wait { what: &"race", at, subject: 0 };
+        let wait = Wait { what: &"race", at, subject: Subject::NONE };
         let done = || over.get() || s.children() == 0;
         // Denied: where nothing unwinds, a cancelled race ends when its runners have.
         let _ = wait_until(task, wait, done);

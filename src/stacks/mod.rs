@@ -182,6 +182,15 @@ pub(crate) fn at<T>(address: usize) -> *mut T {
 /// are in it.
 const MEASURABLE: bool = cfg!(unix) && !cfg!(feature = "sanitizer") && !cfg!(miri);
 
+/// Asks for large pages where a crowd of something small lies: `len` bytes from `start` on, which the caller
+/// has allocated. Only advice, and not taken everywhere.
+pub(crate) fn prefer_large_pages(start: usize, len: usize) {
+    #[cfg(all(target_os = "linux", not(miri)))]
+    system::prefer_large_pages(start, len);
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    let _ = (start, len);
+}
+
 /// Takes a stack. Its frames hold whatever was there before.
 #[inline(always)]
 pub(crate) fn acquire(

@@ -37,6 +37,15 @@ pub(crate) fn page_size() -> usize {
     }
 }
 
+/// Asks for large pages here. Refusal is harmless, and so is the advice: it changes no contents.
+#[cfg(target_os = "linux")]
+pub(crate) fn prefer_large_pages(start: usize, len: usize) {
+    // SAFETY: advice about how to page memory in, whoever has it.
+    unsafe {
+        libc::madvise(start as *mut libc::c_void, len, libc::MADV_HUGEPAGE);
+    }
+}
+
 /// Reserves `len` bytes of zeroed memory that cost nothing until touched.
 pub(crate) fn map(len: usize) -> io::Result<usize> {
     let mut flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use super::raw::cannot_wait;
 use super::stats::Stats;
-use crate::task::{Denied, Home, Wait};
+use crate::task::{Denied, Home, Subject, Wait};
 use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken};
 
 /// A place at which so many wait for each other; then they all go on, and it can be used again.
@@ -119,7 +119,7 @@ impl Barrier {
     #[track_caller]
     pub fn wait(&self) -> bool {
         let at = Location::caller();
-        let wait = Wait { what: &"wait", at, subject: 0 };
+        let wait = Wait { what: &"wait", at, subject: Subject::NONE };
         let arrival = Arrival { generation: 0, last: false };
         let arrived = self.state.operate::<Arriving>(Asker::here(at), wait, arrival);
         let last = match arrived {

@@ -6,7 +6,7 @@ use std::panic::Location;
 use super::mutex::MutexGuard;
 use super::raw::cannot_wait;
 use super::stats::Stats;
-use crate::task::{Denied, Home, Wait};
+use crate::task::{Denied, Home, Subject, Wait};
 use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken, wake};
 
 /// Something about the data of a [`Mutex`](super::Mutex) that may have changed.
@@ -107,7 +107,7 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         at: &'static Location<'static>,
     ) -> MutexGuard<'a, T> {
-        let wait = Wait { what: &"wait", at, subject: 0 };
+        let wait = Wait { what: &"wait", at, subject: Subject::NONE };
         let origin = guard.origin();
         let waited =
             self.waiting.operate_and::<Waiting>(Asker::here(at), wait, false, || drop(guard));

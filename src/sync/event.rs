@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use super::raw::cannot_wait;
 use super::stats::Stats;
-use crate::task::{Denied, Home, Wait};
+use crate::task::{Denied, Home, Subject, Wait};
 use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken};
 
 /// Something that many may wait for, until it is set; who comes later does not wait.
@@ -79,7 +79,7 @@ impl Event {
     #[track_caller]
     pub fn wait(&self) {
         let at = Location::caller();
-        let wait = Wait { what: &"wait", at, subject: 0 };
+        let wait = Wait { what: &"wait", at, subject: Subject::NONE };
         if let Err((denied, ())) = self.state.operate::<Waiting>(Asker::here(at), wait, ()) {
             self.wait_all_the_same(denied, wait);
         }

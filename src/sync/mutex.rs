@@ -71,6 +71,9 @@ impl<T: ?Sized> Mutex<T> {
     /// While a panic or a cancellation unwinds here, it takes the lock if that is free. If not, and if somebody on
     /// another thread has it, it blocks the thread, before others who wait; if a task of its own loop or the thread
     /// itself has it, that one could never release it then, and the process is aborted, with a message.
+    ///
+    /// # Panics
+    /// When it would wait for ever because the task that has it was given up, and its stack with the guard on it.
     #[inline(always)]
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {

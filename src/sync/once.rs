@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::sync::OnceLock;
 
 use super::mutex::Mutex;
+use super::stats::Stats;
 
 /// A value that is made once, by whoever asks first; the others wait for that.
 ///
@@ -131,6 +132,11 @@ impl<T> Once<T> {
             Ok(_making) => self.value.set(value),
             Err(_) => Err(value),
         }
+    }
+
+    /// Who makes it, and how many wait for that.
+    pub fn stats(&self) -> Stats {
+        self.making.stats()
     }
 
     /// The value, if it is made.

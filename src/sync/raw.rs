@@ -15,7 +15,7 @@ use std::panic::Location;
 
 use super::stats::Stats;
 use crate::report;
-use crate::task::{Denied, Holder, Home, Wait};
+use crate::task::{Denied, Holder, Home, Subject, Wait};
 use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken, wake};
 
 /// A lock that many may share or one may have.
@@ -60,6 +60,11 @@ impl State {
         true
     }
 
+    /// Whether whoever has it was given up, so that it will never be free.
+    fn is_hopeless(&self) -> bool {
+        self.holder.is_some_and(|holder| holder.is_given_up())
+    }
+
     /// One who had it has it no more.
     #[inline(always)]
     fn give_back(&mut self, exclusive: bool) {
@@ -102,10 +107,10 @@ impl Operation for Taking {
     #[inline(always)]
     fn attempt(state: &mut State, slot: &mut Request) -> Attempt {
         if state.waiting.is_empty() && state.take(slot) {
-            Attempt::Done(None)
-        } else {
-            Attempt::Wait
+            return Attempt::Done(None);
         }
+        // Then it is done, and not granted.
+        if state.is_hopeless() { Attempt::Done(None) } else { Attempt::Wait }
     }
 
     #[inline(always)]
@@ -122,6 +127,10 @@ impl Operation for Taking {
 
     fn left(state: &mut State, _: &mut Request) -> Option<Woken> {
         state.hand_over()
+    }
+
+    fn give_up_waiting(state: &mut State) -> Option<Woken> {
+        state.waiting.complete(|_| ()).map(|((), woken)| woken)
     }
 
     fn holder(state: &State) -> Option<Holder> {
@@ -148,10 +157,24 @@ impl Raw {
     ) {
         let asker = Asker::here(at);
         let request = Request { exclusive, holder: Holder::here(at), granted: false };
-        let wait = Wait { what, at, subject: 0 };
-        if let Err((denied, request)) = self.state.operate::<Taking>(asker, wait, request) {
-            self.take_all_the_same(denied, wait, request);
+        let wait = Wait { what, at, subject: Subject::NONE };
+        let request = match self.state.operate::<Taking>(asker, wait, request) {
+            Ok(request) => request,
+            Err((denied, request)) => self.take_all_the_same(denied, wait, request),
+        };
+        if !request.granted {
+            self.hopeless(wait);
         }
+    }
+
+    /// It will never be free.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn hopeless(&self, wait: Wait) -> ! {
+        let holder = self.state.with(|state| state.holder);
+        let holder = holder.map_or("somebody".to_owned(), |holder| holder.to_string());
+        panic!("`{}` at {} would wait for ever: {holder}", wait.what, wait.at);
     }
 
     /// Takes it alone, whatever is cancelled meanwhile.
@@ -163,13 +186,16 @@ impl Raw {
         at: &'static Location<'static>,
     ) {
         let request = Request { exclusive: true, holder: Holder::here(at), granted: false };
-        let wait = Wait { what, at, subject: 0 };
-        match Home::running_task() {
-            Some(task) => {
-                self.state.insist::<Taking>(task, wait, request);
-            }
+        let wait = Wait { what, at, subject: Subject::NONE };
+        let request = match Home::running_task() {
+            Some(task) => self.state.insist::<Taking>(task, wait, request),
             // In its turn, as everybody: it had the lock before, so that it may wait here. A thread always may.
-            None => drop(self.state.operate::<Taking>(Asker::Thread, wait, request)),
+            None => match self.state.operate::<Taking>(Asker::Thread, wait, request) {
+                Ok(request) | Err((_, request)) => request,
+            },
+        };
+        if !request.granted {
+            self.hopeless(wait);
         }
     }
 
@@ -177,18 +203,16 @@ impl Raw {
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn take_all_the_same(&self, denied: Denied, wait: Wait, request: Request) {
+    fn take_all_the_same(&self, denied: Denied, wait: Wait, request: Request) -> Request {
         match (denied, Home::running_task()) {
             // Nothing unwinds in this program: it waits as ever.
-            (Denied::Cancelled, Some(task)) => {
-                self.state.insist::<Taking>(task, wait, request);
-            }
+            (Denied::Cancelled, Some(task)) => self.state.insist::<Taking>(task, wait, request),
             _ => {
                 let holder = self.state.with(|state| state.holder);
                 if let Some(holder) = holder.filter(|holder| holder.is_here()) {
                     cannot_wait(wait, &holder);
                 }
-                self.state.block::<Taking>(request);
+                self.state.block::<Taking>(request)
             }
         }
     }
@@ -202,8 +226,8 @@ impl Raw {
     ) -> Result<(), Option<Holder>> {
         let request = Request { exclusive, holder: Holder::here(at), granted: false };
         match self.state.attempt::<Taking>(request) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(self.state.with(|state| state.holder)),
+            Ok(Request { granted: true, .. }) => Ok(()),
+            _ => Err(self.state.with(|state| state.holder)),
         }
     }
 

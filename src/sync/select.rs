@@ -15,7 +15,7 @@ use super::event::Event;
 use super::raw::cannot_wait;
 use crate::event_loop::JoinHandle;
 use crate::scope::ScopedJoinHandle;
-use crate::task::{Alarm, Home, Task, Timer, Wait, roll};
+use crate::task::{Alarm, Home, Subject, Task, Timer, Wait, roll};
 use crate::wait::{self, Asker, MOST, OperationArm, Watched};
 
 pub use crate::wait::AnyArm;
@@ -39,7 +39,7 @@ pub fn choose(arms: &[AnyArm<'_>], biased: bool, has_default: bool) -> usize {
             order.swap(which, below(which as u64 + 1));
         }
     }
-    let wait = Wait { what: &"select!", at, subject: 0 };
+    let wait = Wait { what: &"select!", at, subject: Subject::NONE };
     match wait::choose(arms, order, has_default, asker, wait) {
         Ok(chosen) => chosen.unwrap_or(count),
         Err(_) => cannot_wait(wait, &"nobody knows who will"),

@@ -6,7 +6,7 @@ use std::panic::Location;
 use super::raw::cannot_wait;
 use super::stats::Stats;
 use super::would_wait::WouldWait;
-use crate::task::{Denied, Home, Wait};
+use crate::task::{Denied, Home, Subject, Wait};
 use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken};
 
 /// A number of permits: who takes some and finds too few waits until others have been given back.
@@ -144,7 +144,7 @@ impl Semaphore {
     #[inline(always)]
     #[track_caller]
     fn acquire_at(&self, permits: usize, at: &'static Location<'static>) -> Permit<'_> {
-        let wait = Wait { what: &"acquire", at, subject: 0 };
+        let wait = Wait { what: &"acquire", at, subject: Subject::NONE };
         let request = Request { permits, granted: false };
         if let Err((denied, request)) = self.state.operate::<Taking>(Asker::here(at), wait, request)
         {

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
 use super::home::Home;
@@ -39,7 +41,25 @@ pub struct Holder {
     pub(crate) at: &'static Location<'static>,
 }
 
+/// The numbers of tasks that were given up: what they hold they hold for ever.
+static GIVEN_UP: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+/// Whether there are any. Relaxed: who misses it finds out later, or has come before.
+static ANY_GIVEN_UP: AtomicBool = AtomicBool::new(false);
+
+/// This task was given up.
+pub(super) fn note_given_up(id: u64) {
+    GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+    ANY_GIVEN_UP.store(true, Ordering::Relaxed);
+}
+
 impl Holder {
+    /// Whether it was a task that was given up: its stack stays as it is, and so does the guard on it.
+    pub fn is_given_up(&self) -> bool {
+        let Who::Task(id, _) = self.who else { return false };
+        ANY_GIVEN_UP.load(Ordering::Relaxed)
+            && GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+
     /// Whoever runs here.
     #[inline(always)]
     pub(crate) fn here(at: &'static Location<'static>) -> Self {
@@ -96,6 +116,10 @@ impl fmt::Display for Holder {
             Who::Task(id, _) => write!(f, "task {}", TaskId(id))?,
             Who::Thread(thread) => write!(f, "thread {thread:?}")?,
         }
-        write!(f, ", which took it at {}", self.at)
+        write!(f, ", which took it at {}", self.at)?;
+        if self.is_given_up() {
+            write!(f, " and was given up since: it will never give it back")?;
+        }
+        Ok(())
     }
 }

@@ -46,6 +46,8 @@ pub(crate) enum Message {
     Post(Box<dyn FnOnce(Option<&'static Home>) + Send>),
     /// The closure of `run` is to end.
     Stop(&'static Location<'static>),
+    /// A task of some loop was given up, and what it has will never be free.
+    GivenUp,
     /// Nothing: just look around.
     Look,
 }
@@ -59,6 +61,7 @@ impl fmt::Debug for Message {
             Self::CancelPart(..) => "CancelPart",
             Self::Post(_) => "Post",
             Self::Stop(_) => "Stop",
+            Self::GivenUp => "GivenUp",
             Self::Look => "Look",
         })
     }

@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::thread;
 
 use super::home::Home;
-use super::record::{Denied, Task, TaskId, Wait};
+use super::record::{Denied, Subject, Task, TaskId, Wait};
 use super::waker::Waker;
 use std::borrow::Cow;
 
@@ -138,7 +138,7 @@ pub fn pause() {
     let at = Location::caller();
     match Home::running_task() {
         Some(task) if !thread::panicking() && !task.is_disturbed() => {
-            task.waits_for(Wait { what: &"pause", at, subject: 0 });
+            task.waits_for(Wait { what: &"pause", at, subject: Subject::NONE });
             task.rest();
             if task.is_disturbed() {
                 disturbed(task, at);
@@ -160,7 +160,7 @@ fn pause_with_care(task: Option<&'static Task>, at: &'static Location<'static>) 
     if task.check(at) == Err(Denied::Unwinding) {
         cannot_wait("pause", task, at);
     }
-    task.waits_for(Wait { what: &"pause", at, subject: 0 });
+    task.waits_for(Wait { what: &"pause", at, subject: Subject::NONE });
     task.rest();
     task.check_again(at);
 }

@@ -29,13 +29,15 @@ use std::thread;
 
 use super::body::{Body, Job, Refusal};
 use super::boundary::{Boundary, Kind};
-use super::holder::Holder;
+use super::holder::{Holder, note_given_up};
 use super::home::{Home, Making};
 use super::locals::Locals;
 use super::observe::Event;
 use super::reason::{CancelKind, CancelReason};
 use super::remote::RemoteTask;
-use crate::coroutine::{self, Core, Lender, Pauser, Plan, SetAside, Step, prefetch, stack_pointer};
+use crate::coroutine::{
+    self, Core, Lender, Pauser, Plan, Scheduled, SetAside, Step, prefetch, stack_pointer,
+};
 use crate::report::{self, ReportKind};
 use crate::stacks::Request;
 
@@ -78,8 +80,8 @@ pub(crate) struct Wait {
     pub(crate) what: &'static &'static str,
     /// The line that called it.
     pub(crate) at: &'static Location<'static>,
-    /// The task that it waits for, if it is one; else 0.
-    pub(crate) subject: u64,
+    /// The task that it waits for, or where it stands.
+    pub(crate) subject: Subject,
 }
 
 /// Why an operation that waits did not.
@@ -111,37 +113,71 @@ impl Ending {
     }
 }
 
-/// Where a task stands in the queue of something that it waits for.
+/// Where a task stands in the queue of something that it waits for: the head of what it has there, in its own
+/// frames.
 #[derive(Clone, Copy)]
 pub(crate) struct Standing {
-    /// The place, in the task's own frames.
-    at: *const (),
     /// What can be done there.
-    ways: &'static Ways,
+    pub(crate) ways: &'static Ways,
 }
 
-/// What can be done where a task stands.
+/// What can be done where a task stands. All of it on the task's thread, while it does not run.
 pub(crate) struct Ways {
     /// Leaves the queue, for a task that is given up; passes on what was handed to it already.
-    pub(crate) give_up: unsafe fn(*const ()),
+    pub(crate) give_up: unsafe fn(*const Standing),
     /// Who has what it waits for, if that can be told.
-    pub(crate) holder: unsafe fn(*const ()) -> Option<Holder>,
+    pub(crate) holder: unsafe fn(*const Standing) -> Option<Holder>,
+    /// Tells all who wait there that whoever has it was given up.
+    pub(crate) hopeless: unsafe fn(*const Standing),
 }
 
-impl Standing {
-    /// What the task has to know.
+/// What a task waits for: another task of its loop, something in whose queue it stands, or neither.
+///
+/// One word: records of tasks lie at even addresses, and those of the others are made odd.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject(*const ());
+
+impl Subject {
+    /// Nothing that could be named.
+    pub(crate) const NONE: Self = Self(ptr::null());
+
+    /// This task, as long as it is one of the same loop.
+    #[inline(always)]
+    pub(crate) fn task(task: Option<&'static Task>) -> Self {
+        Self(task.map_or(ptr::null(), |task| ptr::from_ref(task).cast()))
+    }
+
+    /// A place in a queue.
     ///
     /// # Safety
-    /// The functions may be called with this address, on the task's thread while it is paused, until the task is
-    /// told that it [stands](Task::stands) nowhere.
+    /// What is there can be done there until the wait [is over](Task::waits_no_more).
     #[inline(always)]
-    pub(crate) unsafe fn new(at: *const (), ways: &'static Ways) -> Self {
-        Self { at, ways }
+    pub(crate) unsafe fn standing(standing: *const Standing) -> Self {
+        Self(standing.cast::<()>().map_addr(|address| address | 1))
+    }
+
+    /// The task, if it is one.
+    fn as_task(self) -> Option<&'static Task> {
+        // SAFETY: records are never freed, and `task` is the only one that makes an even address.
+        let is_task = self.0.addr() & 1 == 0;
+        is_task.then(|| unsafe { self.0.cast::<Task>().as_ref() }).flatten()
+    }
+
+    /// The place, if it is one.
+    fn as_standing(self) -> Option<*const Standing> {
+        let is_standing = self.0.addr() & 1 == 1;
+        is_standing.then(|| self.0.map_addr(|address| address & !1).cast())
     }
 }
 
-/// One task of an event loop. What every resume touches comes first, in two lines of the cache.
-#[repr(C, align(32))]
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subject").finish_non_exhaustive()
+    }
+}
+
+/// One task of an event loop. What every resume touches is its first line of the cache; a record takes five.
+#[repr(C, align(64))]
 pub(crate) struct Task {
     /// Where it is in its life.
     state: Cell<State>,
@@ -151,42 +187,41 @@ pub(crate) struct Task {
     disturbed: Cell<bool>,
     /// Whether it has a stack.
     started: Cell<bool>,
+    /// Operations that may still succeed without a pause before it has to let others go first.
+    budget: Cell<u32>,
+    /// The inner end of its coroutine; null before it starts.
+    pauser: Cell<*const Pauser<(), ()>>,
+    /// Bytes below that in which it may pause without a closer look, once it has started.
+    reach: Cell<u32>,
+    /// How far below that its frames went when it switched away.
+    depth: Cell<u32>,
+    /// Its coroutine, once it has started. Only the loop touches it. The last word of the line is the stack
+    /// pointer that it goes on with.
+    core: UnsafeCell<MaybeUninit<Core<(), (), ()>>>,
+    /// The loop that it belongs to, while it is in use.
+    home: Cell<Option<&'static Home>>,
     /// Size class of its stack.
     class: Cell<u8>,
     /// Who wants its result, and whether that is there: see [`claim`](super::claim).
     claim: Cell<u8>,
-    /// Operations that may still succeed without a pause before it has to let others go first.
-    budget: Cell<u32>,
-    /// Where its stack pointer was when it switched away.
-    stack_pointer: Cell<usize>,
-    /// The inner end of its coroutine; null before it starts.
-    pauser: Cell<*const Pauser<(), ()>>,
-    /// The loop that it belongs to, while it is in use.
-    home: Cell<Option<&'static Home>>,
-    /// Its coroutine, once it has started. Only the loop touches it.
-    core: UnsafeCell<MaybeUninit<Core<(), (), ()>>>,
-    /// Its number; 0 while the record is free.
-    id: Cell<u64>,
-    /// What it runs, until it starts.
-    body: Body,
-    /// The innermost boundary that it is in.
-    innermost: Cell<Option<&'static Boundary>>,
-    /// The boundary of the whole task.
-    root: Boundary,
     /// Whether it waits for what another thread can end.
     outside: Cell<bool>,
     /// How often the last cancellation of something around it was raised in it.
     raised: Cell<u32>,
     /// The number of that.
     raised_for: Cell<u64>,
+    /// What it runs, until it starts.
+    body: Body,
+    /// The innermost boundary that it is in.
+    innermost: Cell<Option<&'static Boundary>>,
+    /// The boundary of the whole task. Its serial number is the task's number; 0 while the record is free.
+    root: Boundary,
     /// Its name; boxed, because most have none.
     name: Cell<Option<Rc<Cow<'static, str>>>>,
     /// Where it was spawned.
     spawned_at: Cell<&'static Location<'static>>,
     /// What it waits for, or waited for last.
     wait: Cell<Option<Wait>>,
-    /// Where it stands in a queue, if it waits in one.
-    standing: Cell<Option<Standing>>,
     /// Its task-local values.
     locals: Cell<Locals>,
     /// Who wants its result, if that can be anybody beyond the tasks that it borrows from.
@@ -199,6 +234,9 @@ pub(crate) struct Task {
     previous: Cell<Option<&'static Task>>,
 }
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri), not(feature = "sanitizer")))]
+const _: () = assert!(size_of::<Task>() == 5 * 64);
+
 impl Task {
     /// A record that nobody uses.
     #[track_caller]
@@ -208,24 +246,23 @@ impl Task {
             token: Cell::new(false),
             disturbed: Cell::new(false),
             started: Cell::new(false),
-            claim: Cell::new(0),
             budget: Cell::new(0),
-            stack_pointer: Cell::new(0),
             pauser: Cell::new(ptr::null()),
-            home: Cell::new(None),
-            body: Body::empty(),
+            reach: Cell::new(0),
+            depth: Cell::new(0),
             core: UnsafeCell::new(MaybeUninit::uninit()),
-            id: Cell::new(0),
-            innermost: Cell::new(None),
-            root: Boundary::vacant(),
+            home: Cell::new(None),
+            class: Cell::new(0),
+            claim: Cell::new(0),
             outside: Cell::new(false),
             raised: Cell::new(0),
             raised_for: Cell::new(0),
-            class: Cell::new(0),
+            body: Body::empty(),
+            innermost: Cell::new(None),
+            root: Boundary::vacant(),
             name: Cell::new(None),
             spawned_at: Cell::new(Location::caller()),
             wait: Cell::new(None),
-            standing: Cell::new(None),
             locals: Cell::new(Locals::none()),
             ending: Cell::new(None),
             joiner: Cell::new(None),
@@ -248,7 +285,6 @@ impl Task {
     ) {
         let Making { request, name, spawned_at, id } = making;
         self.home.set(Some(home));
-        self.id.set(id);
         // SAFETY: the caller's promise; the record is free, so nothing is in there.
         unsafe { self.body.put(job) };
         self.claim.set(0);
@@ -272,7 +308,6 @@ impl Task {
         self.token.set(false);
         self.disturbed.set(false);
         self.started.set(false);
-        self.id.set(0);
         self.wait.set(None);
         self.ending.set(None);
         if let Some(parent) = parent {
@@ -291,7 +326,7 @@ impl Task {
     /// Its number.
     #[inline(always)]
     pub(crate) fn id(&self) -> u64 {
-        self.id.get()
+        self.root.serial()
     }
 
     /// The loop that it belongs to.
@@ -319,17 +354,37 @@ impl Task {
         self.wait.get().filter(|_| self.state.get() == State::Paused)
     }
 
-    /// Who has what it waits for, if it does and if that can be told.
-    pub(crate) fn waits_for_holder(&self) -> Option<Holder> {
-        let standing = self.standing.get().filter(|_| self.state.get() == State::Paused)?;
-        // SAFETY: `Standing::new` has the promise; it is paused, and a loop asks for its own tasks only.
-        unsafe { (standing.ways.holder)(standing.at) }
+    /// The task of its loop that it waits for, if it does.
+    pub(crate) fn waits_for_task(&self) -> Option<&'static Task> {
+        self.wait()?.subject.as_task()
     }
 
-    /// Says where it stands from now on.
+    /// Where it stands in a queue, if it waits in one.
+    fn standing(&self) -> Option<*const Standing> {
+        self.wait.get()?.subject.as_standing()
+    }
+
+    /// Who has what it waits for, if it does and if that can be told.
+    pub(crate) fn waits_for_holder(&self) -> Option<Holder> {
+        let standing = self.standing().filter(|_| self.state.get() == State::Paused)?;
+        // SAFETY: `Subject::standing` has the promise; it is paused, and a loop asks for its own tasks only.
+        unsafe { ((*standing).ways.holder)(standing) }
+    }
+
+    /// Lets it, and all who wait with it, know if whoever has what they wait for was given up.
+    pub(super) fn tell_if_hopeless(&self) {
+        if self.waits_for_holder().is_some_and(|holder| holder.is_given_up()) {
+            if let Some(standing) = self.standing() {
+                // SAFETY: as in `waits_for_holder`.
+                unsafe { ((*standing).ways.hopeless)(standing) };
+            }
+        }
+    }
+
+    /// A wait is over in which it stood somewhere.
     #[inline(always)]
-    pub(crate) fn stands(&self, standing: Option<Standing>) {
-        self.standing.set(standing);
+    pub(crate) fn waits_no_more(&self) {
+        self.wait.set(None);
     }
 
     /// Whether it has ever run.
@@ -374,7 +429,7 @@ impl Task {
     pub(crate) fn with_described<R>(&self, f: impl FnOnce(&Described<'_>) -> R) -> R {
         let name = self.name();
         let name = name.as_deref();
-        f(&Described { name, id: self.id.get(), spawned_at: self.spawned_at.get() })
+        f(&Described { name, id: self.id(), spawned_at: self.spawned_at.get() })
     }
 
     /// What it runs, until it starts; afterwards the place for its result.
@@ -520,13 +575,18 @@ impl Task {
     #[track_caller]
     pub(crate) fn check_place(&self) {
         // SAFETY: it runs, so it has started, and its pauser lies on its own stack.
-        unsafe { &*self.pauser.get() }.check_task();
+        let pauser = unsafe { &*self.pauser.get() };
+        let depth = pauser.edge().wrapping_sub(stack_pointer());
+        if depth >= self.reach.get() as usize {
+            pauser.check_task();
+        }
+        // On another stack it means nothing, and what is fetched because of it does no harm.
+        self.depth.set(depth as u32);
     }
 
     /// The switch to the loop, after [`check_place`](Self::check_place).
     #[inline(always)]
     fn switch_away(&'static self) {
-        self.stack_pointer.set(stack_pointer());
         // SAFETY: as in `check_place`.
         unsafe { &*self.pauser.get() }.pause_task();
     }
@@ -558,6 +618,20 @@ impl Task {
         if cfg!(panic = "unwind") {
             let _ = self.check(at);
         }
+    }
+
+    /// Whether [`check`](Self::check) would unwind it, or deny the wait where nothing unwinds: it is cancelled, and not
+    /// behind a shield.
+    #[inline(always)]
+    pub(crate) fn is_to_end(&self) -> bool {
+        self.disturbed.get() && self.is_reached()
+    }
+
+    /// Whether something unshielded around it is cancelled.
+    #[cold]
+    #[inline(never)]
+    fn is_reached(&self) -> bool {
+        self.innermost().outermost_cancelled().is_some()
     }
 
     /// Finds out what disturbs it.
@@ -688,7 +762,12 @@ impl Task {
     fn resume(&'static self) -> Step {
         // SAFETY: it has started and not ended, so the coroutine is there. Only the loop takes it, one step
         // at a time, and nothing else looks at it: what runs on the stack reaches it by its pauser.
-        unsafe { (*self.core.get()).assume_init_mut() }.step()
+        let step = unsafe { (*self.core.get()).assume_init_mut() }.step();
+        // Whatever pauses it says so first; what gives it up does not.
+        if step == Step::Paused && self.state.get() == State::Running {
+            return Step::Retired;
+        }
+        step
     }
 
     /// Gives it a stack and lets it run for the first time; lets its closure go if it is cancelled
@@ -714,7 +793,8 @@ impl Task {
         };
         let core = Core::on(stack, plan, move |pauser: &Pauser<(), ()>, ()| {
             self.pauser.set(ptr::from_ref(pauser));
-            pauser.context().becomes_task();
+            let resumer = self.home().frame();
+            pauser.context().becomes_task(Scheduled { reach: &self.reach, resumer });
             self.body.run(self);
             self.home().observe(self, Event::Ended);
         });
@@ -749,6 +829,7 @@ impl Task {
     /// Gives it up, together with the record: it is not resumed, and nobody gets the record again.
     pub(crate) fn retire(&'static self) {
         self.state.set(State::Retired);
+        note_given_up(self.id());
         if self.started.get() {
             // SAFETY: as in `resume`; it does not run (any more).
             unsafe { (*self.core.get()).assume_init_mut() }.retire();
@@ -759,9 +840,10 @@ impl Task {
         if self.outside.take() {
             self.home().remove_outside();
         }
-        if let Some(standing) = self.standing.take() {
-            // SAFETY: `Standing::new` has the promise; it is not resumed any more.
-            unsafe { (standing.ways.give_up)(standing.at) };
+        if let Some(standing) = self.standing() {
+            self.waits_no_more();
+            // SAFETY: `Subject::standing` has the promise; it is not resumed any more.
+            unsafe { ((*standing).ways.give_up)(standing) };
         }
         if let Some(ending) = self.ending.take() {
             let reason = CancelReason::new(
@@ -785,17 +867,18 @@ impl Task {
     pub(crate) fn prefetch_record(&self) {
         let here = ptr::from_ref(self).cast::<()>();
         prefetch(here);
-        prefetch(here.wrapping_byte_add(64));
     }
 
     /// Fetches its stack into the cache, for a resume that is near; the record is there by now.
     #[inline(always)]
     pub(crate) fn prefetch_stack(&self) {
         if self.started.get() {
-            // SAFETY: as in `resume`; it is not resumed meanwhile.
-            unsafe { (*self.core.get()).assume_init_ref() }.prefetch();
-            prefetch(self.stack_pointer.get() as *const ());
-            prefetch((self.stack_pointer.get() + 64) as *const ());
+            // The parent link, and the innermost frames.
+            let pauser = self.pauser.get().cast::<()>();
+            let frames = pauser.wrapping_byte_sub(self.depth.get() as usize);
+            prefetch(pauser);
+            prefetch(frames);
+            prefetch(frames.wrapping_byte_add(64));
         }
     }
 

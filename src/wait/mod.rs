@@ -18,7 +18,7 @@ mod queue;
 mod operation;
 mod several;
 
-pub(crate) use gate::{Giver, Taker, gate};
+pub(crate) use gate::{Giver, Taker, gate, labelled_gate};
 pub(crate) use lock::Locked;
 pub(crate) use operation::{Asker, Attempt, Operation, wake};
 pub(crate) use queue::Queue;

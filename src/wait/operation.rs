@@ -11,12 +11,14 @@
 //! how to attempt it, which queue it waits in, and what becomes of a completion that nobody takes any more.
 //! How one waits stands here, once.
 //!
-//! Whether a completion or a cancellation was first is decided by who takes the lock first: a waiter that is done
-//! succeeds, although it may be cancelled; one that finds itself unlinked when it comes to unlink itself was
-//! completed at the last moment, by another thread, and passes that on.
+//! Whether a completion or a cancellation was first is decided by who takes the lock first. A waiter that finds itself
+//! cancelled takes its place out before it unwinds; if it was completed before, it succeeds all the same, and its next
+//! pause unwinds. Only one that ends in another way (a panic that a test injects, a task that is given up) may leave
+//! with a completion, and passes that on.
 
 #![allow(unsafe_code, reason = "links places that are in the frame of the function that waits")]
 
+use std::cell::Cell;
 use std::panic::Location;
 use std::ptr;
 
@@ -24,7 +26,9 @@ use super::lock::Locked;
 use super::queue::{Place, Queue, Waiter};
 use super::sleeper::{Sleeper, Woken};
 use crate::model::park;
-use crate::task::{Denied, Holder, Home, Standing, Task, Wait, Ways, wait_shielded, wait_until};
+use crate::task::{
+    Denied, Holder, Home, Standing, Subject, Task, Wait, Ways, wait_shielded, wait_until,
+};
 
 /// What came of an attempt.
 pub(crate) enum Attempt {
@@ -55,6 +59,11 @@ pub(crate) trait Operation {
     /// A waiter has left without having been completed: others who stood behind it may go on now. Called again until
     /// it returns nobody.
     fn left(_: &mut Self::State, _: &mut Self::Slot) -> Option<Woken> {
+        None
+    }
+
+    /// Whoever has what is waited for will never give it back: one who waits goes on, without it.
+    fn give_up_waiting(_: &mut Self::State) -> Option<Woken> {
         None
     }
 
@@ -143,12 +152,13 @@ impl<S> Locked<S> {
         // it is not done.
         held.state(|state| unsafe { O::queue(state).link(&place) });
         drop(held);
-        let stands = Stands::<O> { locked: self, waiter: &waiter, place: &place };
+        let stands = Stands::<O>::new(self, &waiter, &place);
         queued();
         let waited = match asker {
             Asker::Task(task) => {
-                let _known = Known::new(task, &stands);
-                wait_until(task, wait, || waiter.is_done())
+                let (_known, wait) = stands.known(task, wait);
+                let done = || waiter.is_done() || (task.is_to_end() && !stands.leaves_first());
+                wait_until(task, wait, done)
             }
             _ => {
                 while !waiter.is_done() {
@@ -202,9 +212,9 @@ impl<S> Locked<S> {
         // SAFETY: as in `operate`.
         held.state(|state| unsafe { O::queue(state).link(&place) });
         drop(held);
-        let stands = Stands::<O> { locked: self, waiter: &waiter, place: &place };
+        let stands = Stands::<O>::new(self, &waiter, &place);
         {
-            let _known = Known::new(task, &stands);
+            let (_known, wait) = stands.known(task, wait);
             wait_shielded(task, wait, || waiter.is_done());
         }
         std::mem::forget(stands);
@@ -267,22 +277,56 @@ pub(crate) fn wake(woken: Option<Woken>) {
 }
 
 /// A place in a queue, taken back however the wait ends.
+#[repr(C)]
 struct Stands<'a, O: Operation> {
+    /// What its task knows of it.
+    head: Standing,
     /// The object.
     locked: &'a Locked<O::State>,
     /// Who waits.
     waiter: &'a Waiter,
     /// Its place.
     place: &'a Place<O::Slot>,
+    /// Whether it has taken the place out itself: then it is not done, and never will be.
+    left: Cell<bool>,
 }
 
-impl<O: Operation> Stands<'_, O> {
+impl<'a, O: Operation> Stands<'a, O> {
+    /// What a task can do about it.
+    const WAYS: Ways = Ways { give_up: give_up::<O>, holder: holder::<O>, hopeless: hopeless::<O> };
+
+    /// A place that was just linked.
+    #[inline(always)]
+    fn new(locked: &'a Locked<O::State>, waiter: &'a Waiter, place: &'a Place<O::Slot>) -> Self {
+        let head = Standing { ways: const { &Self::WAYS } };
+        Self { head, locked, waiter, place, left: Cell::new(false) }
+    }
+
+    /// How the task waits there: it knows where it stands, to be told of in reports and to leave the queue if it is
+    /// given up, as long as the guard lives.
+    #[inline(always)]
+    fn known(&self, task: &'static Task, wait: Wait) -> (Known, Wait) {
+        // SAFETY: the address is good while the guard lives, and then the wait is over.
+        let subject = unsafe { Subject::standing(ptr::from_ref(self).cast()) };
+        (Known { task }, Wait { subject, ..wait })
+    }
+
     /// Leaves the queue. True if it was done after all.
     #[cold]
     fn leave(self) -> bool {
-        let left = self.unlink();
+        let left = self.leaves_first();
         std::mem::forget(self);
         !left
+    }
+
+    /// Whether it has left the queue, now or before, and was not done first: who is to end looks before it does.
+    #[cold]
+    #[inline(never)]
+    fn leaves_first(&self) -> bool {
+        if !self.left.get() {
+            self.left.set(self.unlink());
+        }
+        self.left.get()
     }
 
     /// Takes the place out of the queue, if it is not done, and lets others go on. In one step: who comes meanwhile
@@ -315,7 +359,7 @@ impl<O: Operation> Stands<'_, O> {
     #[cold]
     #[inline(never)]
     fn give_up(&self) {
-        if !self.unlink() {
+        if !self.leaves_first() {
             debug_assert!(self.waiter.is_done());
             self.after(O::pass_on);
         }
@@ -328,40 +372,33 @@ impl<O: Operation> Drop for Stands<'_, O> {
     }
 }
 
-/// Its task knows where it stands, as long as this lives: to be told of in reports, and to leave the queue if
-/// the task is given up.
-struct Known {
+/// A task knows where it stands, as long as this lives.
+pub(super) struct Known {
     /// The task.
-    task: &'static Task,
-}
-
-impl Known {
-    /// The task stands there.
-    #[inline(always)]
-    fn new<O: Operation>(task: &'static Task, stands: &Stands<'_, O>) -> Self {
-        let ways = const { &Ways { give_up: give_up::<O>, holder: holder::<O> } };
-        // SAFETY: the address is good while this lives, and the task forgets it then. It uses it on its own
-        // thread, while it waits here.
-        task.stands(Some(unsafe { Standing::new(ptr::from_ref(stands).cast(), ways) }));
-        Self { task }
-    }
+    pub(super) task: &'static Task,
 }
 
 impl Drop for Known {
     #[inline(always)]
     fn drop(&mut self) {
-        self.task.stands(None);
+        self.task.waits_no_more();
     }
 }
 
 /// The task was given up while it waits there: see [`Ways`].
-unsafe fn give_up<O: Operation>(stands: *const ()) {
-    // SAFETY: `Known::new` has the promise.
+unsafe fn give_up<O: Operation>(stands: *const Standing) {
+    // SAFETY: `Subject::standing` has the promise, and this is the head of a `Stands`.
     unsafe { &*stands.cast::<Stands<'_, O>>() }.give_up();
 }
 
 /// Who has what the task waits for: see [`Ways`].
-unsafe fn holder<O: Operation>(stands: *const ()) -> Option<Holder> {
+unsafe fn holder<O: Operation>(stands: *const Standing) -> Option<Holder> {
     // SAFETY: as above.
     unsafe { &*stands.cast::<Stands<'_, O>>() }.locked.with(|state| O::holder(state))
+}
+
+/// Whoever has what the task waits for was given up: see [`Ways`].
+unsafe fn hopeless<O: Operation>(stands: *const Standing) {
+    // SAFETY: as above.
+    unsafe { &*stands.cast::<Stands<'_, O>>() }.locked.wake_all(O::give_up_waiting);
 }

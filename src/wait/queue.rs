@@ -54,7 +54,7 @@ pub(crate) struct Waiter {
     /// Whether one was. Stored with Release by who completed it, as its last access; loaded with Acquire.
     done: AtomicBool,
     /// Whom to wake; taken by who completes.
-    sleeper: UnsafeCell<Option<Sleeper>>,
+    sleeper: UnsafeCell<Sleeper>,
 }
 
 impl Waiter {
@@ -64,7 +64,7 @@ impl Waiter {
         Self {
             won: AtomicUsize::new(NONE),
             done: AtomicBool::new(false),
-            sleeper: UnsafeCell::new(Some(sleeper)),
+            sleeper: UnsafeCell::new(sleeper),
         }
     }
 
@@ -87,7 +87,7 @@ impl Waiter {
 
     /// It does not wait any more, unless it is too late for that: then somebody completes it.
     pub(super) fn give_up(&self) -> bool {
-        self.claim(GONE)
+        self.claim(GONE) || self.won.load(Ordering::Relaxed) == GONE
     }
 
     /// Says *done*, and gives whom to wake.
@@ -98,8 +98,7 @@ impl Waiter {
     #[inline(always)]
     unsafe fn complete(&self) -> Option<Woken> {
         // SAFETY: before *done* the sleeper belongs to who completes, and its owner waits.
-        let woken =
-            self.sleeper.with_mut(|cell| unsafe { (*cell).take().map(|sleeper| sleeper.take()) });
+        let woken = self.sleeper.with_mut(|sleeper| unsafe { (*sleeper).take() });
         self.done.store(true, Ordering::Release);
         woken
     }

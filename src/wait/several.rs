@@ -25,11 +25,13 @@ use std::ptr;
 use std::time::Instant;
 
 use super::lock::Locked;
-use super::operation::{Asker, Attempt, Operation, wake};
+use super::operation::{Asker, Attempt, Known, Operation, wake};
 use super::queue::{Place, Waiter};
 use super::sleeper::{Sleeper, Woken};
 use crate::model::{park, park_timeout, relax};
-use crate::task::{Denied, Holder, Home, Standing, Task, Wait, Ways, wait_shielded, wait_until};
+use crate::task::{
+    Denied, Holder, Home, Standing, Subject, Task, Wait, Ways, wait_shielded, wait_until,
+};
 
 /// The most arms.
 pub(crate) const MOST: usize = 64;
@@ -280,7 +282,7 @@ pub(crate) fn choose(
         (Asker::Nobody(denied), _) => return Err(denied),
     };
     let waiter = Waiter::new(task.map_or_else(Sleeper::thread, Sleeper::task));
-    let stands = Stands { arms, waiter: &waiter };
+    let stands = Stands { head: Standing { ways: &WAYS }, arms, waiter: &waiter };
     for (which, arm) in arms.iter().enumerate() {
         // SAFETY: all locks are held. `stands` leaves all arms before this function does.
         unsafe { arm.0.link(&waiter, which) };
@@ -289,8 +291,13 @@ pub(crate) fn choose(
     let come = || waiter.is_done() || arms.iter().any(|arm| arm.0.has_come());
     match task {
         Some(task) => {
-            let _known = Known::new(task, &stands);
-            if wait_until(task, wait, come).is_err() {
+            // SAFETY: the address is good while the guard lives, and then the wait is over.
+            let subject = unsafe { Subject::standing(ptr::from_ref(&stands).cast()) };
+            let (_known, wait) = (Known { task }, Wait { subject, ..wait });
+            // Who is to end claims itself before it does; if somebody was faster, it has come.
+            let unwinds = || cfg!(panic = "unwind") && task.is_to_end();
+            let done = || come() || (unwinds() && !waiter.give_up());
+            if wait_until(task, wait, done).is_err() {
                 wait_shielded(task, wait, come);
             }
         }
@@ -309,7 +316,10 @@ pub(crate) fn choose(
 }
 
 /// The places of one who waits, left however the wait ends.
+#[repr(C)]
 struct Stands<'a> {
+    /// What its task knows of it.
+    head: Standing,
     /// What it waits for.
     arms: &'a [AnyArm<'a>],
     /// Who waits.
@@ -349,34 +359,19 @@ impl Drop for Stands<'_> {
     }
 }
 
-/// Its task knows where it stands, as long as this lives.
-struct Known {
-    /// The task.
-    task: &'static Task,
+/// What a task can do about it.
+const WAYS: Ways = Ways { give_up, holder, hopeless };
+
+/// The task was given up while it waits there.
+unsafe fn give_up(stands: *const Standing) {
+    // SAFETY: `Subject::standing` has the promise, and this is the head of a `Stands`.
+    unsafe { &*stands.cast::<Stands<'_>>() }.leave(true);
 }
 
-impl Known {
-    /// The task stands there.
-    fn new(task: &'static Task, stands: &Stands<'_>) -> Self {
-        /// The task was given up while it waits there.
-        unsafe fn give_up(stands: *const ()) {
-            // SAFETY: the promise below.
-            unsafe { &*stands.cast::<Stands<'_>>() }.leave(true);
-        }
-        /// Several things have no one holder.
-        unsafe fn holder(_: *const ()) -> Option<Holder> {
-            None
-        }
-        let ways = &Ways { give_up, holder };
-        // SAFETY: the address is good while this lives, and the task forgets it then. It uses it on its own
-        // thread, while it waits here.
-        task.stands(Some(unsafe { Standing::new(ptr::from_ref(stands).cast(), ways) }));
-        Self { task }
-    }
+/// Several things have no one holder.
+unsafe fn holder(_: *const Standing) -> Option<Holder> {
+    None
 }
 
-impl Drop for Known {
-    fn drop(&mut self) {
-        self.task.stands(None);
-    }
-}
+/// Nobody has what is waited for.
+unsafe fn hopeless(_: *const Standing) {}

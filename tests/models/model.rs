@@ -81,14 +81,18 @@ pub(crate) mod sync {
         /// Loom's own cannot tell that nobody uses it. Who finds it set and [relaxes](super::super::relax) sleeps
         /// until it is not.
         pub(crate) struct AtomicBool {
-            word: AtomicU8,
+            /// Not tracked: a waker's is in an `Arc` of the standard library, which loom does not see.
+            word: loom::sync::atomic::AtomicU8,
             /// Who has found it set. No part of the model: one step with `word`.
             spinning: std::sync::Mutex<Vec<std::sync::Arc<loom::sync::Notify>>>,
         }
 
         impl AtomicBool {
             pub(crate) fn new(value: bool) -> Self {
-                Self { word: AtomicU8::new(value.into()), spinning: std::sync::Mutex::default() }
+                Self {
+                    word: loom::sync::atomic::AtomicU8::new(value.into()),
+                    spinning: std::sync::Mutex::default(),
+                }
             }
 
             #[track_caller]

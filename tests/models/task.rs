@@ -11,7 +11,7 @@ mod waker;
 pub(crate) use home::Home;
 pub(crate) use inbox::{Counted, Inbox, Message};
 pub(crate) use reason::{CancelKind, CancelReason};
-pub(crate) use record::{Denied, Ending, Holder, Standing, TASK, Task, Wait, Ways};
+pub(crate) use record::{Denied, Ending, Holder, Standing, Subject, TASK, Task, Wait, Ways};
 pub(crate) use remote::RemoteTask;
 pub(crate) use waker::{Waker, wake};
 
@@ -131,8 +131,8 @@ pub(crate) mod record {
     pub(crate) static TASK: Task = Task;
 
     loom::thread_local! {
-        /// Where it waits.
-        static STANDING: Cell<Option<Standing>> = Cell::new(None);
+        /// What it waits for.
+        static SUBJECT: Cell<Subject> = Cell::new(Subject::NONE);
     }
 
     impl Task {
@@ -150,33 +150,47 @@ pub(crate) mod record {
 
         pub(crate) fn spend(&self) {}
 
-        pub(crate) fn stands(&self, standing: Option<Standing>) {
-            STANDING.with(|own| own.set(standing));
+        pub(crate) fn is_to_end(&self) -> bool {
+            self.home().is_cancelled()
+        }
+
+        pub(crate) fn waits_for(&self, wait: Wait) {
+            SUBJECT.with(|own| own.set(wait.subject));
+        }
+
+        pub(crate) fn waits_no_more(&self) {
+            SUBJECT.with(|own| own.set(Subject::NONE));
         }
 
         /// Leaves the queue that it waits in, if it is one, as a task that is given up or unwinds.
         pub(crate) fn give_up(&self) {
-            if let Some(standing) = STANDING.with(Cell::take) {
+            let standing = SUBJECT.with(|own| own.replace(Subject::NONE)).0;
+            if !standing.is_null() {
                 // SAFETY: it waits there.
-                unsafe { (standing.ways.give_up)(standing.at) }
+                unsafe { ((*standing).ways.give_up)(standing) }
             }
         }
     }
 
     #[derive(Clone, Copy)]
     pub(crate) struct Standing {
-        at: *const (),
-        ways: &'static Ways,
+        pub(crate) ways: &'static Ways,
     }
 
     pub(crate) struct Ways {
-        pub(crate) give_up: unsafe fn(*const ()),
-        pub(crate) holder: unsafe fn(*const ()) -> Option<Holder>,
+        pub(crate) give_up: unsafe fn(*const Standing),
+        pub(crate) holder: unsafe fn(*const Standing) -> Option<Holder>,
+        pub(crate) hopeless: unsafe fn(*const Standing),
     }
 
-    impl Standing {
-        pub(crate) unsafe fn new(at: *const (), ways: &'static Ways) -> Self {
-            Self { at, ways }
+    #[derive(Clone, Copy)]
+    pub(crate) struct Subject(*const Standing);
+
+    impl Subject {
+        pub(crate) const NONE: Self = Self(std::ptr::null());
+
+        pub(crate) unsafe fn standing(standing: *const Standing) -> Self {
+            Self(standing)
         }
     }
 
@@ -186,7 +200,15 @@ pub(crate) mod record {
     pub struct TaskId(pub(crate) u64);
 
     #[derive(Clone, Copy)]
-    pub(crate) struct Wait;
+    pub(crate) struct Wait {
+        pub(crate) subject: Subject,
+        /// What else there is to say about it.
+        pub(crate) words: (),
+    }
+
+    /// A wait for nothing that has a name.
+    #[allow(non_upper_case_globals, reason = "where the library names a wait, a model does not")]
+    pub(crate) const Wait: Wait = Wait { subject: Subject::NONE, words: () };
 
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub(crate) enum Denied {
@@ -244,7 +266,7 @@ pub(crate) mod remote {
 /// or cancelled; other messages leave it where it is. What it waits for counts before a cancellation.
 pub(crate) fn wait_until(
     task: &'static Task,
-    _: Wait,
+    wait: Wait,
     done: impl Fn() -> bool,
 ) -> Result<(), Denied> {
     let home = task.home();
@@ -253,6 +275,7 @@ pub(crate) fn wait_until(
         if done() {
             return Ok(());
         }
+        task.waits_for(wait);
         if home.is_cancelled() {
             // Loom cannot unwind; and after this, whoever waited has nothing more to do in its queue.
             task.give_up();

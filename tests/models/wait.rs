@@ -16,7 +16,7 @@ mod sleeper;
 
 pub(crate) use gate::{Giver, Taker, gate};
 pub(crate) use lock::Locked;
-pub(crate) use operation::{Asker, Attempt, Operation, wake};
+pub(crate) use operation::{Asker, Attempt, Operation};
 pub(crate) use queue::Queue;
 pub(crate) use several::{AnyArm, OperationArm, Watched, choose};
 pub(crate) use sleeper::Woken;

@@ -22,6 +22,8 @@
 //! unwind, because others borrow from their frame, and [`Member::aborts`] for those that end the process where
 //! a panic unwinds.
 
+#![allow(dead_code, reason = "each family uses a part of it")]
+
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;

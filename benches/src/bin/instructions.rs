@@ -4,6 +4,7 @@
 //! starting the program drops out of the difference. Nothing in here may be random, nor depend on
 //! the time: the counts are compared with a file, to the instruction.
 
+use segno::sync::{Mutex, Semaphore, channel};
 use segno::{Clock, Coroutine, EventLoop, Generator, Outlet, Pauser, State};
 use std::cell::Cell;
 use std::hint::black_box;
@@ -30,10 +31,16 @@ fn main() -> ExitCode {
         "scope" => scope,
         "wake" => wake,
         "timeout" => timeout,
+        "try-send-recv" => try_send_recv,
+        "send-recv" => send_recv,
+        "ping-pong" => ping_pong,
+        "lock" => lock,
+        "semaphore" => semaphore,
+        "select" => select,
         _ => {
             eprintln!(
                 "OPERATION: corosensei-resume, resume, create, next, cancel, yield, spawn, scope, wake, \
-                 timeout"
+                 timeout, try-send-recv, send-recv, ping-pong, lock, semaphore, select"
             );
             return ExitCode::FAILURE;
         }
@@ -190,6 +197,81 @@ fn timeout(times: usize) {
     on_a_loop(|| {
         for _ in 0..times {
             assert!(black_box(segno::timeout(Duration::from_secs(10), segno::yield_now)).is_ok());
+        }
+    });
+}
+
+/// Sending a value and receiving it, by one task, with the calls that never wait.
+fn try_send_recv(times: usize) {
+    on_a_loop(|| {
+        let (sender, receiver) = channel::bounded(8);
+        for i in 0..times {
+            sender.try_send(black_box(i)).expect("there is room");
+            assert_eq!(receiver.try_recv(), Ok(i));
+        }
+    });
+}
+
+/// The same with the calls that may wait: they do not have to. Once in so many they let the other
+/// tasks go first, of which there are none.
+fn send_recv(times: usize) {
+    on_a_loop(|| {
+        let (sender, receiver) = channel::bounded(8);
+        for i in 0..times {
+            sender.send(black_box(i)).expect("there is room");
+            assert_eq!(receiver.recv(), Ok(i));
+        }
+    });
+}
+
+/// Sending a value to another task, and receiving the one that it sends back.
+fn ping_pong(times: usize) {
+    on_a_loop(|| {
+        let ((there, arrived), (back, returned)) = (channel::bounded(1), channel::bounded(1));
+        segno::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..times {
+                    back.send(arrived.recv().expect("it is sent")).expect("it is received");
+                }
+            });
+            for i in 0..times {
+                there.send(black_box(i)).expect("it is received");
+                assert_eq!(returned.recv(), Ok(i));
+            }
+        });
+    });
+}
+
+/// Taking a lock that nobody else wants, and releasing it.
+fn lock(times: usize) {
+    on_a_loop(|| {
+        let lock = Mutex::new(0);
+        for i in 0..times {
+            *lock.lock() = black_box(i);
+        }
+    });
+}
+
+/// Taking a permit that is there, and giving it back.
+fn semaphore(times: usize) {
+    on_a_loop(|| {
+        let semaphore = Semaphore::new(1);
+        for _ in 0..times {
+            drop(black_box(semaphore.acquire()));
+        }
+    });
+}
+
+/// Receiving from two channels, of which one has a value, which was sent just before.
+fn select(times: usize) {
+    on_a_loop(|| {
+        let ((sender, full), (_kept, empty)) = (channel::bounded(1), channel::bounded::<usize>(1));
+        for i in 0..times {
+            sender.send(black_box(i)).expect("there is room");
+            segno::select! {
+                recv(full) -> value => assert_eq!(value, Ok(i)),
+                recv(empty) -> _ => unreachable!("nothing is sent"),
+            }
         }
     });
 }

@@ -13,10 +13,11 @@
 use std::cell::{Cell, RefCell};
 use std::process::{Command, ExitCode};
 use std::rc::Rc;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use segno::stack::{self, Stats};
+use segno::sync::channel::{self, RecvError, SendError};
+use segno::sync::{Barrier, Condvar, Event, Mutex, Semaphore};
 use segno::{
     Builder, CancelKind, Clock, Coroutine, EventLoop, Generator, JoinError, Outlet, Pauser, Report,
     ReportKind, RunError, State, Status,
@@ -88,7 +89,7 @@ fn why<T: std::fmt::Debug>(result: Result<T, JoinError>) -> CancelKind {
 }
 
 /// What was reported so far.
-static REPORTS: Mutex<Vec<Report>> = Mutex::new(Vec::new());
+static REPORTS: std::sync::Mutex<Vec<Report>> = std::sync::Mutex::new(Vec::new());
 
 /// Takes the reports of tasks that were given up.
 fn given_up() -> Vec<String> {
@@ -409,6 +410,90 @@ const CHECKS: &[(&str, fn())] = &[
             }));
             assert_eq!((winner.0, drops.count()), (1, 2));
             assert_eq!(segno::now() - start, Duration::from_secs(1));
+        });
+    }),
+    ("a cancelled `recv` or `send` gives an error, with the value, and succeeds where it need not wait", || {
+        tasks(|| {
+            let (sender, receiver) = channel::bounded(1);
+            let part = segno::cancel_scope(|part| {
+                part.cancel("over");
+                assert_eq!(receiver.recv(), Err(RecvError::Cancelled));
+                assert_eq!(sender.send(1), Ok(()));
+                assert_eq!(sender.send(2), Err(SendError::Cancelled(2)));
+                assert_eq!(receiver.recv(), Ok(1));
+                assert_eq!(receiver.iter().next(), None);
+            });
+            assert_eq!(part, Ok(()));
+            sender.send(3).unwrap();
+            assert_eq!(receiver.recv(), Ok(3));
+            assert_eq!(sender.stats().waiting_receivers + sender.stats().waiting_senders, 0);
+        });
+    }),
+    ("a `recv` that waits returns when it is cancelled, and leaves no place behind", || {
+        tasks(|| {
+            let (sender, receiver) = channel::rendezvous::<u8>();
+            let late = segno::timeout(Duration::from_secs(1), || receiver.recv());
+            assert_eq!(late, Ok(Err(RecvError::Cancelled)));
+            assert!(sender.try_send(1).is_err());
+        });
+    }),
+    ("locks, semaphores, events, condvars and barriers wait although they are cancelled", || {
+        tasks(|| {
+            let (mutex, event, semaphore) = (Mutex::new(0), Event::new(), Semaphore::new(0));
+            let (changed, barrier, start) = (Condvar::new(), Barrier::new(2), segno::now());
+            segno::scope(|s| {
+                let guard = mutex.lock();
+                s.spawn(|| {
+                    let part = segno::cancel_scope(|part| {
+                        part.cancel("over");
+                        *mutex.lock() += 1;
+                        event.wait();
+                        semaphore.acquire().forget();
+                        barrier.wait();
+                        *changed.wait_while(mutex.lock(), |count| *count < 2) += 1;
+                        (segno::now() - start).as_secs()
+                    });
+                    assert_eq!(part, Ok(5));
+                });
+                let second = || segno::sleep(Duration::from_secs(1));
+                second();
+                drop(guard);
+                second();
+                event.set();
+                second();
+                semaphore.add_permits(1);
+                second();
+                barrier.wait();
+                second();
+                *mutex.lock() += 1;
+                changed.notify_one();
+            });
+            assert_eq!(mutex.into_inner(), 3);
+        });
+    }),
+    ("`select!` waits although it is cancelled", || {
+        tasks(|| {
+            let (sender, receiver) = channel::unbounded();
+            let chosen = segno::scope(|s| {
+                s.spawn(|| sender.send(7));
+                segno::cancel_scope(|part| {
+                    part.cancel("over");
+                    segno::select! {
+                        recv(receiver) -> value => value,
+                        after(LONG) => unreachable!(),
+                    }
+                })
+            });
+            assert_eq!(chosen, Ok(Ok(7)));
+        });
+    }),
+    ("`unblock` in a cancelled task runs its closure all the same", || {
+        tasks(|| {
+            let part = segno::cancel_scope(|part| {
+                part.cancel("over");
+                segno::unblock(|| 7)
+            });
+            assert_eq!(part, Ok(7));
         });
     }),
     ("`shutdown` ends tasks that are paused by early returns", || {

@@ -15,8 +15,9 @@ use std::mem;
 use std::panic::Location;
 use std::sync::Arc;
 
+use super::ends::ChannelStats;
 use super::error::{BroadcastError, SendError, TryRecvError};
-use crate::task::Wait;
+use crate::task::{Subject, Wait};
 use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken};
 
 /// A channel that keeps the last `capacity` values for its receivers. Every receiver gets its own clone of each
@@ -194,6 +195,18 @@ impl<T> BroadcastSender<T> {
         self.channel.with(|state| state.receivers)
     }
 
+    /// What the channel is doing, and what it has done. The values are those that are kept.
+    pub fn stats(&self) -> ChannelStats {
+        self.channel.with(|state| ChannelStats {
+            len: state.buffer.len(),
+            // It is filled once, and then stays full.
+            peak_len: state.capacity.min(usize::try_from(state.next).unwrap_or(usize::MAX)),
+            waiting_receivers: state.reading.len(),
+            peak_receivers: state.reading.peak(),
+            ..ChannelStats::default()
+        })
+    }
+
     /// How many values are kept now.
     pub fn len(&self) -> usize {
         self.channel.with(|state| state.buffer.len())
@@ -218,7 +231,7 @@ impl<T: Clone> BroadcastReceiver<T> {
     #[track_caller]
     pub fn recv(&mut self) -> Result<T, BroadcastError> {
         let at = Location::caller();
-        let wait = Wait { what: &"recv", at, subject: 0 };
+        let wait = Wait { what: &"recv", at, subject: Subject::NONE };
         let slot = Reading { next: self.next, value: None };
         let read = self.channel.operate::<Receiving<T>>(Asker::here(at), wait, slot);
         self.step(read.map_err(|_| BroadcastError::Cancelled)?)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::core::{Receiving, Sending, State};
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
-use crate::task::Wait;
+use crate::task::{Subject, Wait};
 use crate::wait::{Asker, Locked};
 
 /// A channel that holds up to `capacity` values. With room for none it is a [`rendezvous`] channel.
@@ -276,7 +276,7 @@ impl<T> Sender<T> {
     #[track_caller]
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
         let at = Location::caller();
-        let wait = Wait { what: &"send", at, subject: 0 };
+        let wait = Wait { what: &"send", at, subject: Subject::NONE };
         match self.channel.operate::<Sending<T>>(Asker::here(at), wait, Some(value)) {
             Ok(None) | Err((_, None)) => Ok(()),
             Ok(Some(value)) => Err(SendError::Closed(value)),
@@ -314,7 +314,7 @@ impl<T> Receiver<T> {
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
         let at = Location::caller();
-        let wait = Wait { what: &"recv", at, subject: 0 };
+        let wait = Wait { what: &"recv", at, subject: Subject::NONE };
         match self.channel.operate::<Receiving<T>>(Asker::here(at), wait, None) {
             Ok(value) => value.ok_or(RecvError::Closed),
             Err(_) => Err(RecvError::Cancelled),

@@ -7,7 +7,7 @@ use std::fmt;
 use std::panic::Location;
 
 use super::error::{RecvError, TryRecvError};
-use crate::task::{Task, Wait};
+use crate::task::{Subject, Task, Wait};
 use crate::wait::{Asker, Giver, Taker, gate};
 
 /// A channel for a single value: sending does not wait, and receiving waits until it was sent.
@@ -82,7 +82,7 @@ impl<T> OneshotReceiver<T> {
     pub fn recv(&mut self) -> Result<T, RecvError> {
         let at = Location::caller();
         let Some(taker) = &mut self.taker else { return Err(RecvError::Closed) };
-        let wait = Wait { what: &"recv", at, subject: 0 };
+        let wait = Wait { what: &"recv", at, subject: Subject::NONE };
         taker.wait_as(Asker::here(at), wait).map_err(|_| RecvError::Cancelled)?;
         self.take().ok_or(RecvError::Closed)
     }
@@ -112,7 +112,7 @@ impl<T> OneshotReceiver<T> {
     /// # Pausing
     /// Never pauses.
     pub fn close(&mut self) -> Option<T> {
-        self.taker.take()?.leave().flatten()
+        self.taker.take()?.leave()?.0
     }
 
     /// Takes what was given, if something was.

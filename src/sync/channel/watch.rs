@@ -6,8 +6,9 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
 
+use super::ends::ChannelStats;
 use super::error::RecvError;
-use crate::task::Wait;
+use crate::task::{Subject, Wait};
 use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken};
 
 /// A channel that holds one value, in the beginning this one. Setting another one never waits. Receivers get the
@@ -163,6 +164,17 @@ impl<T> WatchSender<T> {
         WatchReceiver { channel: self.channel.clone(), seen }
     }
 
+    /// How many receivers wait, and how many ever did at once.
+    pub fn stats(&self) -> ChannelStats {
+        self.channel.with(|state| ChannelStats {
+            len: 1,
+            peak_len: 1,
+            waiting_receivers: state.waiting.len(),
+            peak_receivers: state.waiting.peak(),
+            ..ChannelStats::default()
+        })
+    }
+
     /// How many receivers there are.
     pub fn receiver_count(&self) -> usize {
         self.channel.with(|state| state.receivers)
@@ -196,7 +208,7 @@ impl<T> WatchReceiver<T> {
     #[track_caller]
     pub fn changed(&mut self) -> Result<Seen<T>, RecvError> {
         let at = Location::caller();
-        let wait = Wait { what: &"changed", at, subject: 0 };
+        let wait = Wait { what: &"changed", at, subject: Subject::NONE };
         let slot = Change { seen: self.seen, news: false };
         match self.channel.operate::<Changing<T>>(Asker::here(at), wait, slot) {
             Ok(Change { news: true, .. }) => Ok(self.get()),

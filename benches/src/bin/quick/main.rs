@@ -10,7 +10,8 @@
 //! and the ratio printed is the median over the rounds of Segno's time by corosensei's *in that
 //! round*.
 //!
-//! The rows of coroutines are in `coroutines.rs`, those of tasks in `tasks.rs`.
+//! The rows of coroutines are in `coroutines.rs`, those of tasks in `tasks.rs`, those of channels and
+//! locks in `sync.rs`.
 //!
 //! Printed per contender, in nanoseconds for each operation: the median over the rounds, the
 //! minimum, and the medians of its fastest and its slowest copy. Where those two lie far apart the
@@ -18,6 +19,7 @@
 
 mod coroutines;
 mod tasks;
+mod sync;
 
 use segno_benches::copies::Copy;
 use std::hint::black_box;
@@ -44,7 +46,7 @@ struct Row {
 fn main() {
     let filter = std::env::args().nth(1).unwrap_or_default();
     println!("{:16} {:10} {:>9} {:>9} {:>19}", "ns", "", "median", "minimum", "fast..slow copy");
-    for row in coroutines::ROWS.iter().chain(tasks::ROWS) {
+    for row in coroutines::ROWS.iter().chain(tasks::ROWS).chain(sync::ROWS) {
         if row.name.contains(&filter) {
             run(row);
         }

@@ -1,0 +1,44 @@
+//! Two threads that work together, each on a processor of its own.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Runs both at once, on two threads, and says how long the first one took. They begin together when
+/// both are `ready`, which is not timed: each gets a function that it calls at that point.
+pub fn both(one: impl FnOnce(&dyn Fn()) + Send, other: impl FnOnce(&dyn Fn()) + Send) -> Duration {
+    let barrier = Barrier::new(2);
+    let ready = || {
+        barrier.wait();
+    };
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            stay_on(0);
+            other(&ready);
+        });
+        let one = threads.spawn(|| {
+            stay_on(1);
+            let start = std::cell::Cell::new(None);
+            one(&|| {
+                ready();
+                start.set(Some(Instant::now()));
+            });
+            start.get().expect("it was ready once").elapsed()
+        });
+        one.join().expect("it does not panic")
+    })
+}
+
+/// Keeps this thread, and those that it starts, on one processor, where the system has a way.
+pub fn stay_on(processor: usize) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: a set of processors is plain data, and 0, of which no bit is set, is one. Where there is
+    // no such processor nothing changes.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(processor, &mut set);
+        libc::sched_setaffinity(0, size_of_val(&set), &set);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = processor;
+}
