@@ -328,6 +328,20 @@ fn a_guard_that_was_forgotten_keeps_the_lock_and_the_deadlock_says_who_took_it()
 }
 
 #[test]
+fn a_lock_that_the_loops_own_thread_has_is_a_deadlock() {
+    in_time(|| {
+        let mutex: &'static Mutex<u32> = kept(Mutex::new(0));
+        let guard = mutex.lock();
+        let Err(RunError::Deadlock(report)) = virtually().run(|| drop(mutex.lock())) else {
+            panic!("nobody unlocks it")
+        };
+        assert!(report.to_string().contains("locks.rs"), "{report}");
+        drop(guard);
+        assert_eq!(mutex.stats().waiting, 0);
+    });
+}
+
+#[test]
 fn a_panic_under_the_lock_poisons_nothing() {
     let mutex: &'static Mutex<u32> = kept(Mutex::new(0));
     on_a_loop(|| {

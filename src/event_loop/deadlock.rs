@@ -168,7 +168,8 @@ fn describe(home: &Home, task: &'static Task) -> Option<StuckTask> {
 
 /// Whether a task of this loop waits for what somebody on another thread has, who may give it back.
 pub(super) fn waits_for_others(home: &Home) -> bool {
-    home.all().any(|task| task.waits_for_holder().is_some_and(|holder| !holder.is_of(home)))
+    let is_other = |holder: Holder| !holder.is_of(home) && !holder.is_here();
+    home.all().any(|task| task.waits_for_holder().is_some_and(is_other))
 }
 
 impl fmt::Display for DeadlockReport {

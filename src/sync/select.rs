@@ -347,7 +347,7 @@ impl Watched for TimeArm {
 /// the process is aborted, with a message.
 ///
 /// # Panics
-/// With more than 64 arms.
+/// With more than 64 arms. (More than 60 also need `#![recursion_limit = "256"]`.)
 ///
 /// ```
 /// use segno::select;

@@ -41,9 +41,10 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// The same for one with three threads that each do much: fewer preemptions, or it would take hours.
-fn check_briefly(model: impl Fn() + Send + Sync + 'static) {
+/// The same for one whose threads do much: fewer preemptions, or it would take hours.
+fn check_within(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
+    builder.preemption_bound = Some(preemptions);
+    builder.max_branches = 4000;
     builder.check(model);
 }

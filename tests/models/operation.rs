@@ -11,7 +11,7 @@ use super::{channel, len};
 use crate::model::sync::Arc;
 use crate::task::{CancelKind, CancelReason, Home, Inbox, Message, RemoteTask, TASK, Wait};
 use crate::wait::{Asker, Locked};
-use crate::{check, check_briefly};
+use crate::{check, check_within};
 
 /// What is sent.
 type Value = Arc<u8>;
@@ -117,7 +117,7 @@ fn a_task_that_is_cancelled_gets_the_value_or_leaves_it_where_it_was() {
 
 #[test]
 fn what_was_handed_to_a_task_that_is_cancelled_goes_to_the_next() {
-    check_briefly(|| {
+    check_within(1, || {
         let channel = shared(1);
         let theirs = channel.clone();
         // It comes at any time: behind the task, before it, or not at all before the value.

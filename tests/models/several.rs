@@ -9,7 +9,7 @@ use super::{channel, len};
 use crate::model::sync::Arc;
 use crate::task::{Home, Inbox, TASK, Task, Wait};
 use crate::wait::{AnyArm, Asker, Locked, OperationArm, Watched, choose, gate};
-use crate::{check, check_briefly};
+use crate::{check, check_within};
 
 /// What is sent.
 type Value = Arc<u8>;
@@ -57,7 +57,7 @@ fn is_left(channel: &Channel) -> bool {
 
 #[test]
 fn of_two_that_come_at_once_one_is_taken_and_the_other_stays() {
-    check_briefly(|| {
+    check_within(1, || {
         let both = two(1);
         let threads = [sender(&both, 0), sender(&both, 1)];
         let (a, b) = (receiving(&both[0]), receiving(&both[1]));
@@ -148,12 +148,12 @@ fn of_a_channel_and_a_gate(asker: fn() -> Asker) {
 
 #[test]
 fn of_a_channel_and_a_gate_one_is_taken() {
-    check_briefly(|| of_a_channel_and_a_gate(|| Asker::Thread));
+    check_within(2, || of_a_channel_and_a_gate(|| Asker::Thread));
 }
 
 #[test]
 fn a_task_chooses_as_a_thread_does() {
-    check_briefly(|| {
+    check_within(2, || {
         let inbox = Arc::new(Inbox::new(None));
         let _home = Home::open(&inbox);
         of_a_channel_and_a_gate(|| Asker::Task(&TASK));
