@@ -42,8 +42,11 @@ const IDLE: Duration = Duration::from_secs(10);
 ///
 /// A [virtual clock](crate::Clock::virtual_time) waits for it, too.
 ///
+/// The closure is in no task: it has no task-locals, and what waits in there blocks its thread.
+///
 /// # Panics
-/// A panic of the closure comes out unchanged.
+/// A panic of the closure comes out unchanged. Where a pause is refused (see [`no_pause`](crate::no_pause)); nothing has
+/// begun then.
 ///
 /// ```
 /// let name = String::from("Cargo.toml");
@@ -75,9 +78,8 @@ fn unblock_in<T: Send>(
     let job = Box::new(|| result = Some(catch_unwind(AssertUnwindSafe(f))));
     while_lent("a closure that blocks", job, |lent| {
         let (giver, mut taker) = gate();
-        // The virtual clock stands still, and nobody takes this for a deadlock.
-        let _external = Counted::external(task.home().inbox());
-        submit(Work { lent, giver });
+        let external = Counted::external(task.home().inbox());
+        submit(Work { lent, giver, _external: external });
         taker.wait_shielded(task, Wait { what: &"unblock", at, subject: Subject::NONE });
         taker.take();
     });
@@ -131,6 +133,9 @@ struct Work {
     lent: Lent,
     /// Where the task waits.
     giver: Giver<()>,
+    /// The virtual clock stands still meanwhile, and nobody takes this for a deadlock. Not in the task's frame: if that
+    /// is given up it stays as it is.
+    _external: Counted,
 }
 
 impl Work {
@@ -192,10 +197,11 @@ fn hire() {
     if thread.is_err() {
         let mut crew = self::crew();
         crew.threads -= 1;
-        let left = if crew.threads == 0 { crew.queue.pop_front() } else { None };
-        drop(crew);
-        if let Some(work) = left {
+        // If nobody else is there to do it, all that waits is done here.
+        while let Some(work) = if crew.threads == 0 { crew.queue.pop_front() } else { None } {
+            drop(crew);
             work.run();
+            crew = self::crew();
         }
     }
 }

@@ -104,7 +104,7 @@ impl LoopBuilder {
     pub fn on_wake(mut self, f: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_wake = Some(Box::new(move || {
             // It is called in the middle of things that must not be left.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(&f)) {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| coroutine::no_pause(&f))) {
                 report::tell(
                     ReportKind::LostPanic,
                     format!("an event loop's `on_wake` panicked: {}", coroutine::message(&payload)),

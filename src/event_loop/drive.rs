@@ -277,7 +277,7 @@ impl EventLoop {
     fn retire_one(&self, standstill: &DeadlockReport) {
         let home = self.home();
         // One that waits for others is not the one that will not end.
-        let waits = |task: &&'static Task| task.wait().is_none_or(|wait| *wait.what != "scope");
+        let waits = |task: &&'static Task| task.wait().is_none_or(|wait| !wait.is_for_children());
         let Some(task) = home.all().find(waits).or_else(|| home.all().next()) else { return };
         let waits = task.wait().map(|wait| format!(" (`{}` at {})", wait.what, wait.at));
         let waits = waits.unwrap_or_default();

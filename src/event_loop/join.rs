@@ -13,8 +13,8 @@ use crate::coroutine::{self, Payload};
 use crate::report::{self, ReportKind};
 use crate::stacks::SpawnError;
 use crate::task::{
-    CancelKind, CancelReason, Denied, Described, Home, Job, Message, Refusal, RemoteTask, Subject,
-    Task, TaskId, Wait,
+    CancelKind, CancelReason, Denied, Described, Home, Job, Message, Outside, Refusal, RemoteTask,
+    Subject, Task, TaskId, Wait,
 };
 use crate::wait::{Giver, Taker};
 
@@ -328,6 +328,19 @@ impl<T> JoinHandle<T> {
             }
         }
         taker.take().map_err(|error| *error)
+    }
+
+    /// Panics if a wait for the task here would be for ever, as [`join`](Self::join) does. Counts a wait that another
+    /// thread can end, as long as what it returns lives.
+    pub(crate) fn is_to_be_waited_for(&self, at: &'static Location<'static>) -> Option<Outside> {
+        let about = about(self.taker.as_ref().filter(|taker| !taker.is_ready())?);
+        let task = Home::running_task();
+        match task {
+            Some(task) if task.id() == about.task.id() => joins_itself(at),
+            Some(task) if task.home().id() == about.task.home() => return None,
+            _ => refuse_own_loop(about, at),
+        }
+        task.map(Task::waits_for_outside)
     }
 
     /// Has this task, or else this thread, woken when the task has ended, for those who wait for several things.

@@ -193,7 +193,7 @@ fn lend_here<'env, T>(
     let (task, boundary) = (frame.task, frame.boundary);
     let wait = || {
         boundary.await_children(true);
-        let wait = Wait { what: &"scope", at, subject: Subject::NONE };
+        let wait = Wait { what: Wait::SCOPE, at, subject: Subject::NONE };
         wait_shielded(task, wait, || boundary.children() == 0);
         boundary.await_children(false);
     };

@@ -15,7 +15,7 @@ use super::event::Event;
 use super::raw::cannot_wait;
 use crate::event_loop::JoinHandle;
 use crate::scope::ScopedJoinHandle;
-use crate::task::{Alarm, Home, Subject, Task, Timer, Wait, roll};
+use crate::task::{Alarm, Home, Outside, Subject, Task, Timer, Wait, roll};
 use crate::wait::{self, Asker, MOST, OperationArm, Watched};
 
 pub use crate::wait::AnyArm;
@@ -25,7 +25,7 @@ pub use crate::wait::AnyArm;
 /// # Panics
 /// With more than 64 arms.
 #[track_caller]
-pub fn choose(arms: &[AnyArm<'_>], biased: bool, has_default: bool) -> usize {
+pub fn choose(arms: &mut [AnyArm<'_>], biased: bool, has_default: bool) -> usize {
     let at = Location::caller();
     let count = arms.len();
     assert!(count <= MOST, "`select!` at {at} has {count} arms, and the most are {MOST}");
@@ -76,8 +76,8 @@ impl<T> Receiver<T> {
 
 impl<T> RecvArm<'_, T> {
     /// As an arm.
-    pub fn any(&self) -> AnyArm<'_> {
-        AnyArm::new(&self.0)
+    pub fn any(&mut self) -> AnyArm<'_> {
+        AnyArm::new(&mut self.0)
     }
 
     /// What came of it when it was chosen.
@@ -98,8 +98,8 @@ impl<T> Sender<T> {
 
 impl<T> SendArm<'_, T> {
     /// As an arm.
-    pub fn any(&self) -> AnyArm<'_> {
-        AnyArm::new(&self.0)
+    pub fn any(&mut self) -> AnyArm<'_> {
+        AnyArm::new(&mut self.0)
     }
 
     /// What came of it when it was chosen.
@@ -123,8 +123,8 @@ impl Event {
 
 impl WaitArm<'_> {
     /// As an arm.
-    pub fn any(&self) -> AnyArm<'_> {
-        AnyArm::new(&self.0)
+    pub fn any(&mut self) -> AnyArm<'_> {
+        AnyArm::new(&mut self.0)
     }
 
     /// Nothing comes of it.
@@ -164,7 +164,7 @@ impl<T> Watched for OneshotArm<'_, T> {
 
 impl<T> OneshotArm<'_, T> {
     /// As an arm.
-    pub fn any(&self) -> AnyArm<'_> {
+    pub fn any(&mut self) -> AnyArm<'_> {
         AnyArm::new(self)
     }
 
@@ -180,12 +180,16 @@ pub struct JoinArm<'a, T> {
     handle: &'a mut JoinHandle<T>,
     /// Whether there is something to take back.
     watching: Cell<bool>,
+    /// Another thread can end the wait, if it is a task of that.
+    _outside: Option<Outside>,
 }
 
 impl<T> JoinHandle<T> {
     #[doc(hidden)]
+    #[track_caller]
     pub fn __join_arm(&mut self) -> JoinArm<'_, T> {
-        JoinArm { handle: self, watching: Cell::new(false) }
+        let outside = self.is_to_be_waited_for(Location::caller());
+        JoinArm { handle: self, watching: Cell::new(false), _outside: outside }
     }
 }
 
@@ -207,7 +211,7 @@ impl<T> Watched for JoinArm<'_, T> {
 
 impl<T> JoinArm<'_, T> {
     /// As an arm.
-    pub fn any(&self) -> AnyArm<'_> {
+    pub fn any(&mut self) -> AnyArm<'_> {
         AnyArm::new(self)
     }
 
@@ -244,7 +248,7 @@ impl<T> Watched for ChildArm<'_, '_, T> {
 
 impl<T> ChildArm<'_, '_, T> {
     /// As an arm.
-    pub fn any(&self) -> AnyArm<'_> {
+    pub fn any(&mut self) -> AnyArm<'_> {
         AnyArm::new(self)
     }
 
@@ -286,7 +290,7 @@ impl TimeArm {
     }
 
     /// As an arm.
-    pub fn any(&self) -> AnyArm<'_> {
+    pub fn any(&mut self) -> AnyArm<'_> {
         AnyArm::new(self)
     }
 
@@ -414,8 +418,8 @@ macro_rules! __select {
     (@made ($biased:expr) $has_default:literal
         [$(($arm:ident $kind:ident $of:tt [$($come:pat)?] $body:expr))*] ($default:expr)) => {{
         let chosen = {
-            $(#[allow(unused_mut)] let mut $arm = $crate::__select!(@arm $kind $of);)*
-            let chosen = $crate::sync::select::choose(&[$($arm.any()),*], $biased, $has_default);
+            $(let mut $arm = $crate::__select!(@arm $kind $of);)*
+            let chosen = $crate::sync::select::choose(&mut [$($arm.any()),*], $biased, $has_default);
             $crate::__select!(@take chosen (0) $($arm)*)
         };
         $crate::__select!(@run chosen ($default) $(($kind $of [$($come)?] $body))*)

@@ -69,7 +69,9 @@ pub(crate) use lend::{FirstError, Panics, lend, make_static};
 pub(crate) use observe::Event;
 pub(crate) use pause::{wait_shielded, wait_until};
 pub(crate) use ready::roll;
-pub(crate) use record::{Denied, Described, Ending, Standing, State, Subject, Task, Wait, Ways};
+pub(crate) use record::{
+    Denied, Described, Ending, Outside, Standing, State, Subject, Task, Wait, Ways,
+};
 pub(crate) use remote::{RemoteBoundary, RemoteTask};
 pub(crate) use timers::Timer;
 pub(crate) use waker::wake;

@@ -84,6 +84,16 @@ pub(crate) struct Wait {
     pub(crate) subject: Subject,
 }
 
+impl Wait {
+    /// The name of the wait for children that borrow.
+    pub(crate) const SCOPE: &'static &'static str = &"scope";
+
+    /// Whether it is the wait for children that borrow.
+    pub(crate) fn is_for_children(&self) -> bool {
+        self.what == Self::SCOPE
+    }
+}
+
 /// Why an operation that waits did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denied {
@@ -717,9 +727,12 @@ impl Task {
 
     /// Counts a wait that another thread can end, as long as the guard lives or until it is given up.
     pub(crate) fn waits_for_outside(&'static self) -> Outside {
-        self.home().add_outside();
-        self.outside.set(true);
-        Outside { task: self }
+        // Once, also if it waits for several such things.
+        let first = !self.outside.replace(true);
+        if first {
+            self.home().add_outside();
+        }
+        Outside { task: self, first }
     }
 
     /// Says what it is about to wait for.
@@ -895,11 +908,13 @@ impl Task {
 pub(crate) struct Outside {
     /// The task.
     task: &'static Task,
+    /// Whether it is the one that counts.
+    first: bool,
 }
 
 impl Drop for Outside {
     fn drop(&mut self) {
-        if self.task.outside.take() {
+        if self.first && self.task.outside.take() {
             self.task.home().remove_outside();
         }
     }

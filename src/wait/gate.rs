@@ -92,7 +92,8 @@ pub(crate) struct Taker<T, L = ()> {
 unsafe impl<T: Send, L: Send> Send for Giver<T, L> {}
 // SAFETY: as above.
 unsafe impl<T: Send, L: Send> Send for Taker<T, L> {}
-// SAFETY: what `&Taker` offers only loads the state, and lends the label.
+// SAFETY: what `&Taker` offers only loads the state, and lends the label; but for `watch` and `unwatch`, whose callers
+// in this crate have borrowed the taker mutably.
 unsafe impl<T: Send, L: Sync> Sync for Taker<T, L> {}
 
 /// A new gate, whose value is given on the thread of the loop with this number; or on any thread, if that is 0.
@@ -299,7 +300,8 @@ impl<T, L> Taker<T, L> {
     }
 
     /// Has this task woken when the value comes, or else this thread, without waiting here; until [`unwatch`](Self::unwatch). False if
-    /// the value is there, or has just come: then there is nothing to take back.
+    /// the value is there, or has just come: then there is nothing to take back. The caller has borrowed the taker
+    /// mutably, so that nobody else waits here.
     pub(crate) fn watch(&self, task: Option<&'static Task>) -> bool {
         let sleeper = task.map_or_else(Sleeper::thread, Sleeper::task);
         if self.is_ready() {
@@ -395,7 +397,7 @@ impl<'a, T, L> Waiting<'a, T, L> {
         gate.state
             .compare_exchange(EMPTY, WAITING, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
-            .then_some(Self { gate })
+            .then(|| Self { gate })
     }
 }
 

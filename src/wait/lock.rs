@@ -30,6 +30,8 @@
 
 #![allow(unsafe_code, reason = "lends what is behind the lock")]
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
 use super::fence;
 use crate::model::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::model::{UnsafeCell, constant, relax};
@@ -60,6 +62,10 @@ pub(crate) struct Locked<S> {
 unsafe impl<S: Send> Sync for Locked<S> {}
 // SAFETY: it owns the state.
 unsafe impl<S: Send> Send for Locked<S> {}
+
+// A panic leaves what is behind it in order: no code of users runs there.
+impl<S> UnwindSafe for Locked<S> {}
+impl<S> RefUnwindSafe for Locked<S> {}
 
 /// The lock is held as long as this lives.
 pub(super) struct Held<'a, S> {

@@ -4,7 +4,8 @@
 //!   take the locks of all arms, lowest address first
 //!     attempt each, in turn --> one succeeds: unlock all, wake whom that lets go on
 //!     else link a place in each queue, all of the same waiter
-//!   unlock all; watch what has no queue (deadlines, tasks that end)
+//!     and watch what has no queue (deadlines, tasks that end)
+//!   unlock all
 //!   pause until a place was completed, or something watched has come --> unlink all the others
 //! ```
 //!
@@ -77,13 +78,13 @@ pub(crate) trait Arm {
     }
 }
 
-/// Any arm.
-#[derive(Clone, Copy)]
+/// Any arm. It is neither cloned nor copied, and made of what is borrowed for it alone: an arm is chosen from by one
+/// at a time, once.
 pub struct AnyArm<'a>(&'a dyn Arm);
 
 impl<'a> AnyArm<'a> {
     /// This one.
-    pub(crate) fn new(arm: &'a dyn Arm) -> Self {
+    pub(crate) fn new(arm: &'a mut dyn Arm) -> Self {
         Self(arm)
     }
 }
