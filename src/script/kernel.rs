@@ -149,7 +149,7 @@ impl Kernel {
             settings,
             world_type: TypeId::of::<W>(),
             world_name: std::any::type_name::<W>(),
-            stage: Stage::default(),
+            stage: Stage::new(),
             root: Circle::root(),
             slots: RefCell::default(),
             vacant: RefCell::default(),

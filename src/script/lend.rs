@@ -44,7 +44,6 @@ use crate::stacks::SpawnError;
 // ---- the world
 
 /// The world of the tick that is under way, and who may touch it.
-#[derive(Default)]
 pub(super) struct Stage {
     /// The world; `None` outside a tick.
     world: Cell<Option<NonNull<dyn Any>>>,
@@ -61,6 +60,11 @@ pub(super) struct Lent<'a> {
 }
 
 impl Stage {
+    /// One without a world.
+    pub(super) fn new() -> Self {
+        Self { world: Cell::new(None), actor: Cell::new(ptr::null()), shown: Cell::new(false) }
+    }
+
     /// Lends a world until the guard is dropped. There is none yet.
     pub(super) fn lend<'a>(&'a self, world: &'a mut dyn Any) -> Lent<'a> {
         assert!(self.world.get().is_none(), "one world at a time");
