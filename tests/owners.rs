@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
-use segno::sync::{Event, Mutex};
+use segno::sync::{Event, Mutex, RwLock};
 use segno::{EventLoop, JoinHandle, RunError};
 
 use support::{panic_text, reports, text_of, virtually};
@@ -183,5 +183,87 @@ fn a_loop_whose_task_waits_for_a_lock_of_another_thread_is_no_deadlock() {
     }
     assert_eq!(events.run(|| *mutex.lock()).unwrap(), 7);
     assert!(seen.is_set());
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_plain_thread_is_told_too() {
+    reports(|| {
+        let mut events = virtually();
+        let (mutex, taken) = (Arc::new(Mutex::new(0)), Arc::new(Event::new()));
+        let owner = stubborn(&events, &mutex, &taken);
+        let (theirs, begun) = (mutex.clone(), taken.clone());
+        let thread = thread::spawn(move || {
+            begun.wait();
+            catch_unwind(AssertUnwindSafe(|| *theirs.lock())).unwrap_err()
+        });
+        events
+            .run(|| {
+                taken.wait();
+                while mutex.stats().waiting == 0 {
+                    segno::yield_now();
+                }
+                owner.cancel("enough");
+                assert!(owner.join().is_err());
+            })
+            .unwrap();
+        let text = text_of(&*thread.join().unwrap());
+        assert!(text.contains("given up"), "{text}");
+    });
+}
+
+#[test]
+fn of_several_readers_nobody_is_blamed() {
+    let mut events = virtually();
+    let lock: &'static RwLock<u32> = Box::leak(Box::new(RwLock::new(0)));
+    let (_, told) = reports(|| {
+        events
+            .run(|| {
+                let first = lock.read();
+                // Reads, gives back, and is given up later.
+                let second = segno::spawn(|| {
+                    drop(lock.read());
+                    loop {
+                        let _ = catch_unwind(segno::pause);
+                    }
+                });
+                segno::yield_now();
+                assert_eq!(lock.stats().holder, None);
+                second.cancel("enough");
+                assert!(second.join().is_err());
+                let writer = segno::spawn(|| *lock.write() += 1);
+                segno::yield_now();
+                assert!(!writer.is_finished());
+                drop(first);
+                writer.join().unwrap();
+            })
+            .unwrap();
+    });
+    assert_eq!(told.len(), 1, "{told:?}");
+}
+
+#[test]
+fn a_loop_waits_for_a_reader_of_another_thread_although_it_has_read_too() {
+    let mut events = virtually();
+    let lock = Arc::new(RwLock::new(0));
+    let (theirs, taken) = (lock.clone(), Arc::new(Event::new()));
+    let begun = taken.clone();
+    let thread = thread::spawn(move || {
+        let guard = theirs.read();
+        begun.set();
+        while theirs.stats().waiting == 0 {
+            thread::yield_now();
+        }
+        (0..1000).for_each(|_| thread::yield_now());
+        drop(guard);
+    });
+    while !taken.is_set() {
+        thread::yield_now();
+    }
+    let written = events.run(|| {
+        drop(lock.read());
+        *lock.write() += 1;
+    });
+    assert!(written.is_ok());
     thread.join().unwrap();
 }

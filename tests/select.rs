@@ -663,3 +663,35 @@ fn a_lock_may_be_held_over_it() {
         });
     });
 }
+
+#[test]
+fn a_broadcast_and_a_watch_can_be_waited_for() {
+    let mut events = virtually();
+    let chosen = events.run(|| {
+        let (news, mut heard) = channel::broadcast(2);
+        let (tempo, mut player) = channel::watch(60);
+        let mut chosen = Vec::new();
+        segno::scope(|s| {
+            s.spawn(|| {
+                segno::sleep(Duration::from_secs(1));
+                (1..=4).for_each(|value| assert!(news.send(value).is_ok()));
+                segno::sleep(Duration::from_secs(1));
+                tempo.set(90);
+                segno::sleep(Duration::from_secs(1));
+                drop((news, tempo));
+            });
+            while chosen.len() < 8 {
+                select! {
+                    biased;
+                    recv(heard) -> value => chosen.push(format!("{value:?}")),
+                    changed(player) -> value => chosen.push(format!("{value:?}")),
+                    after(Duration::from_secs(60)) => unreachable!(),
+                }
+            }
+        });
+        chosen
+    });
+    let heard = ["Ok(1)", "Err(Missed(1))", "Ok(3)", "Ok(4)", "Ok(90)"];
+    assert_eq!(chosen.as_ref().unwrap()[..5], heard);
+    assert!(chosen.unwrap()[5..].iter().all(|closed| closed == "Err(Closed)"));
+}

@@ -298,3 +298,29 @@ fn a_panic_beside_it_waits_for_the_closure() {
     assert!(panic.is_err());
     assert_eq!(*read.lock().unwrap(), "lent");
 }
+
+#[test]
+fn a_family_that_is_given_up_leaves_no_guard_behind() {
+    support::reports(|| {
+        let mut events = virtually();
+        let (begin, may_end) = channel::unbounded();
+        let parent = events.spawn(move || {
+            segno::scope(|s| {
+                s.spawn(move || unblock(move || may_end.recv()));
+                loop {
+                    let _ = catch_unwind(segno::pause);
+                }
+            });
+        });
+        let slept = events.run(|| {
+            segno::yield_now();
+            segno::yield_now();
+            parent.cancel("enough");
+            assert!(parent.join().is_err());
+            begin.send(()).unwrap();
+            // The clock stands still as long as the closure runs, and no longer.
+            segno::sleep(Duration::from_secs(1));
+        });
+        assert!(slept.is_ok());
+    });
+}

@@ -166,10 +166,9 @@ fn describe(home: &Home, task: &'static Task) -> Option<StuckTask> {
     })
 }
 
-/// Whether a task of this loop waits for what somebody on another thread has, who may give it back.
+/// Whether a task of this loop waits for what somebody on another thread has, or may have, who may give it back.
 pub(super) fn waits_for_others(home: &Home) -> bool {
-    let is_other = |holder: Holder| !holder.is_of(home) && !holder.is_here();
-    home.all().any(|task| task.waits_for_holder().is_some_and(is_other))
+    home.all().any(Task::waits_for_others)
 }
 
 impl fmt::Display for DeadlockReport {

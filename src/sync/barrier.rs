@@ -137,8 +137,14 @@ impl Barrier {
     #[inline(never)]
     #[track_caller]
     fn wait_all_the_same(&self, denied: Denied, wait: Wait, mut arrival: Arrival) -> bool {
-        // The attempt has counted it.
-        self.state.with(|state| Arriving::left(state, &mut arrival));
+        // The attempt has counted it; so if all have been there since, it has met them.
+        let met = self.state.with(|state| {
+            Arriving::left(state, &mut arrival);
+            state.generation != arrival.generation
+        });
+        if met {
+            return false;
+        }
         match (denied, Home::running_task()) {
             // Nothing unwinds in this program: it waits as ever.
             (Denied::Cancelled, Some(task)) => {

@@ -74,6 +74,9 @@ impl Condvar {
     /// the notification goes to another one. Once notified it takes the lock, whatever is cancelled. With `panic = "abort"` it waits as ever. Outside a task it blocks the thread.
     ///
     /// While a panic or a cancellation unwinds here, the process is aborted, with a message.
+    ///
+    /// # Panics
+    /// As [`Mutex::lock`](super::Mutex::lock), when the mutex will never be free.
     #[inline(always)]
     #[track_caller]
     pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {

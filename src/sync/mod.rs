@@ -2,7 +2,8 @@
 //!
 //! There is one set of types. They work between tasks of one event loop, between tasks of several, and
 //! between those and plain threads: in a task an operation that has to wait pauses the task, elsewhere it blocks
-//! the thread. As long as all users of an object are tasks of one loop, it costs no atomic operations.
+//! the thread. As long as all users of an object are tasks of one loop, it costs no atomic operations; the first call
+//! from anywhere else, another run of a loop included, ends that for this object, and takes a microsecond.
 //!
 //! | for | there is |
 //! |---|---|
@@ -23,6 +24,11 @@
 //!   pause unwinds.
 //! - *Cancellation.* An operation that could wait unwinds when its task is cancelled, also if it would not have
 //!   had to wait; `try_` forms do not look.
+//! - *Fairness.* An operation that could wait and need not lets the other tasks go first once in 64 times (the loop's
+//!   [budget](crate::LoopBuilder::budget)): do not hold a `RefCell` borrow over one. `try_` forms, and those that
+//!   close, set, notify or release, never pause.
+//! - *Limits of time* are [`timeout`](crate::timeout())'s, in a task; a plain thread has [`select!`](crate::select), for
+//!   channels, events and tasks.
 //! - *Where nobody may wait*, because a panic or a cancellation unwinds, operations succeed if they need not
 //!   wait. If they must, those that return a `Result` give an error; what the others do, they say.
 //! - *No poisoning.* A lock whose owner panicked is released, and what it guards is as the owner left it.

@@ -15,7 +15,7 @@ use std::panic::Location;
 
 use super::stats::Stats;
 use crate::report;
-use crate::task::{Denied, Holder, Home, Subject, Wait};
+use crate::task::{Denied, Holder, Home, Possession, Subject, Wait};
 use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken, wake};
 
 /// A lock that many may share or one may have.
@@ -30,8 +30,10 @@ struct State {
     sharing: usize,
     /// Whether one has it alone.
     exclusive: bool,
-    /// Who got it last.
+    /// Who has it, if one does and no other has had it together with that one.
     holder: Option<Holder>,
+    /// One of those who have it, if all of them are of one loop or thread.
+    beside: Option<Holder>,
     /// Who waits.
     waiting: Queue<Request>,
 }
@@ -53,11 +55,23 @@ impl State {
         if self.exclusive || (request.exclusive && self.sharing > 0) {
             return false;
         }
-        self.exclusive = request.exclusive;
-        self.sharing += usize::from(!request.exclusive);
-        self.holder = Some(request.holder);
+        self.note(request.exclusive, request.holder);
         request.granted = true;
         true
+    }
+
+    /// One more has it.
+    #[inline(always)]
+    fn note(&mut self, exclusive: bool, holder: Holder) {
+        if self.sharing == 0 {
+            self.holder = Some(holder);
+            self.beside = Some(holder);
+        } else {
+            self.holder = None;
+            self.beside = self.beside.filter(|other| other.is_beside(&holder));
+        }
+        self.exclusive = exclusive;
+        self.sharing += usize::from(!exclusive);
     }
 
     /// Whether whoever has it was given up, so that it will never be free.
@@ -73,8 +87,10 @@ impl State {
         } else {
             self.sharing -= 1;
         }
+        // Of several nobody knows which one is left.
+        self.holder = None;
         if self.sharing == 0 {
-            self.holder = None;
+            self.beside = None;
         }
     }
 
@@ -90,9 +106,7 @@ impl State {
             (request.exclusive, request.holder)
         });
         let ((exclusive, holder), woken) = handed?;
-        self.exclusive = exclusive;
-        self.sharing += usize::from(!exclusive);
-        self.holder = Some(holder);
+        self.note(exclusive, holder);
         Some(woken)
     }
 }
@@ -133,8 +147,16 @@ impl Operation for Taking {
         state.waiting.complete(|_| ()).map(|((), woken)| woken)
     }
 
-    fn holder(state: &State) -> Option<Holder> {
-        state.holder
+    const MAY_BE_HOPELESS: bool = true;
+
+    fn is_hopeless(state: &State) -> bool {
+        state.is_hopeless()
+    }
+
+    fn possession(state: &State) -> Possession {
+        let taken = state.exclusive || state.sharing > 0;
+        let elsewhere = taken && state.beside.is_none_or(|holder| !holder.is_here());
+        Possession { holder: state.holder, elsewhere }
     }
 }
 
@@ -142,7 +164,7 @@ impl Raw {
     /// A lock that is free.
     pub(super) const fn new() -> Self {
         let waiting = Queue::new();
-        let state = State { sharing: 0, exclusive: false, holder: None, waiting };
+        let state = State { sharing: 0, exclusive: false, holder: None, beside: None, waiting };
         Self { state: Locked::new(state) }
     }
 
@@ -208,11 +230,14 @@ impl Raw {
             // Nothing unwinds in this program: it waits as ever.
             (Denied::Cancelled, Some(task)) => self.state.insist::<Taking>(task, wait, request),
             _ => {
-                let holder = self.state.with(|state| state.holder);
-                if let Some(holder) = holder.filter(|holder| holder.is_here()) {
-                    cannot_wait(wait, &holder);
+                // Blocking the thread is no way if one of those who have it may need it to go on.
+                let (taken, beside) =
+                    self.state.with(|state| (state.exclusive || state.sharing > 0, state.beside));
+                match beside {
+                    Some(holder) if holder.is_here() => cannot_wait(wait, &holder),
+                    None if taken => cannot_wait(wait, &"several have it"),
+                    _ => self.state.block::<Taking>(request),
                 }
-                self.state.block::<Taking>(request)
             }
         }
     }
@@ -248,7 +273,7 @@ impl Raw {
     pub(super) fn share(&self) {
         self.state.with(|state| {
             state.exclusive = false;
-            state.sharing += 1;
+            state.sharing = 1;
         });
         self.let_in();
     }

@@ -328,7 +328,8 @@ impl Watched for TimeArm {
 ///
 /// | arm | comes when |
 /// |---|---|
-/// | `recv(receiver) -> result => ..` | a value is received, or the channel is closed: [`Receiver`](crate::sync::channel::Receiver), [`OneshotReceiver`](crate::sync::channel::OneshotReceiver) |
+/// | `recv(receiver) -> result => ..` | a value is received, or the channel is closed: [`Receiver`](crate::sync::channel::Receiver), [`OneshotReceiver`](crate::sync::channel::OneshotReceiver), [`BroadcastReceiver`](crate::sync::channel::BroadcastReceiver) |
+/// | `changed(receiver) -> result => ..` | a [`watch`](crate::sync::channel::watch) channel has a value that this receiver has not seen, or is closed |
 /// | `send(sender, value) -> result => ..` | the value is sent, or the channel is closed |
 /// | `join(handle) -> result => ..` | a task has ended; the handle (a `mut` variable) is joined, and so given up, only then |
 /// | `finished(handle) => ..` | the same, and the handle stays |
@@ -337,7 +338,8 @@ impl Watched for TimeArm {
 /// | `until(instant) => ..` | this instant has come |
 /// | `default => ..` | none of the others has come yet: then it does not wait. The last arm |
 ///
-/// `-> pattern` may be left out. The operations' arguments are evaluated first, all of them, in order; the value of
+/// `-> pattern` may be left out. What an operation is on is a variable or a field, not an expression that makes one.
+/// The operations' arguments are evaluated first, all of them, in order; the value of
 /// a `send` that is not chosen is dropped. What is done to an object is done as by the method of that name: first
 /// come, first served.
 ///
@@ -431,12 +433,13 @@ macro_rules! __select {
     (@arm join ($of:expr)) => { $of.__join_arm() };
     (@arm finished ($of:expr)) => { $of.__join_arm() };
     (@arm wait ($of:expr)) => { $of.__wait_arm() };
+    (@arm changed ($of:expr)) => { $of.__changed_arm() };
     (@arm after ($of:expr)) => { $crate::sync::select::after_arm($of) };
     (@arm until ($of:expr)) => { $crate::sync::select::until_arm($of) };
     (@arm $other:ident $of:tt) => {
         ::core::compile_error!(::core::concat!(
-            "`", ::core::stringify!($other), "` is no arm of `select!`: there are recv, send, join, finished, \
-             wait, after, until, and default"
+            "`", ::core::stringify!($other), "` is no arm of `select!`: there are recv, send, changed, join, \
+             finished, wait, after, until, and default"
         ))
     };
 

@@ -12,7 +12,7 @@ pub struct Stats {
     pub waiting: usize,
     /// The most that ever waited at once.
     pub peak: usize,
-    /// Who has it, if that is one. Of several that share it, the last who came.
+    /// Who has it, if that is one and can be told: not if it has been shared since it was free.
     pub holder: Option<Holder>,
 }
 

@@ -41,6 +41,15 @@ pub struct Holder {
     pub(crate) at: &'static Location<'static>,
 }
 
+/// Who has what somebody waits for.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Possession {
+    /// Who, if it is one and can be told.
+    pub(crate) holder: Option<Holder>,
+    /// Whether somebody on another thread has it, or may, and so may give it back.
+    pub(crate) elsewhere: bool,
+}
+
 /// The numbers of tasks that were given up: what they hold they hold for ever.
 static GIVEN_UP: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 /// Whether there are any. Relaxed: who misses it finds out later, or has come before.
@@ -101,6 +110,15 @@ impl Holder {
         matches!(self.who, Who::Task(_, of) if of == home.id())
     }
 
+    /// Whether the other one is on the same loop, or is the same thread.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        match (self.who, other.who) {
+            (Who::Task(_, one), Who::Task(_, other)) => one == other,
+            (Who::Thread(one), Who::Thread(other)) => one == other,
+            _ => false,
+        }
+    }
+
     /// Whether this thread has it, or a task of the loop that runs here; or had: it may have ended.
     pub(crate) fn is_here(&self) -> bool {
         match self.who {
@@ -118,7 +136,7 @@ impl fmt::Display for Holder {
         }
         write!(f, ", which took it at {}", self.at)?;
         if self.is_given_up() {
-            write!(f, " and was given up since: it will never give it back")?;
+            write!(f, " and was given up since, with what it still had")?;
         }
         Ok(())
     }

@@ -63,6 +63,7 @@ pub use waker::Waker;
 pub(crate) use body::{Job, Refusal};
 pub(crate) use boundary::{Boundary, Kind};
 pub(crate) use claim::Claim;
+pub(crate) use holder::Possession;
 pub(crate) use home::{Alarm, BUDGET, Fault, Home, Making};
 pub(crate) use inbox::{Counted, Inbox, Message, OnWake};
 pub(crate) use lend::{FirstError, Panics, lend, make_static};

@@ -29,7 +29,7 @@ use std::thread;
 
 use super::body::{Body, Job, Refusal};
 use super::boundary::{Boundary, Kind};
-use super::holder::{Holder, note_given_up};
+use super::holder::{Holder, Possession, note_given_up};
 use super::home::{Home, Making};
 use super::locals::Locals;
 use super::observe::Event;
@@ -135,8 +135,8 @@ pub(crate) struct Standing {
 pub(crate) struct Ways {
     /// Leaves the queue, for a task that is given up; passes on what was handed to it already.
     pub(crate) give_up: unsafe fn(*const Standing),
-    /// Who has what it waits for, if that can be told.
-    pub(crate) holder: unsafe fn(*const Standing) -> Option<Holder>,
+    /// Who has what it waits for.
+    pub(crate) possession: unsafe fn(*const Standing) -> Possession,
     /// Tells all who wait there that whoever has it was given up.
     pub(crate) hopeless: unsafe fn(*const Standing),
 }
@@ -378,9 +378,19 @@ impl Task {
 
     /// Who has what it waits for, if it does and if that can be told.
     pub(crate) fn waits_for_holder(&self) -> Option<Holder> {
+        self.possession()?.holder
+    }
+
+    /// Whether it waits for what somebody on another thread may give back.
+    pub(crate) fn waits_for_others(&self) -> bool {
+        self.possession().is_some_and(|possession| possession.elsewhere)
+    }
+
+    /// Who has what it waits for, if it does.
+    fn possession(&self) -> Option<Possession> {
         let standing = self.standing().filter(|_| self.state.get() == State::Paused)?;
         // SAFETY: `Subject::standing` has the promise; it is paused, and a loop asks for its own tasks only.
-        unsafe { ((*standing).ways.holder)(standing) }
+        Some(unsafe { ((*standing).ways.possession)(standing) })
     }
 
     /// Lets it, and all who wait with it, know if whoever has what they wait for was given up.

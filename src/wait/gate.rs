@@ -1,4 +1,4 @@
-//! A value that one side gives, once, and one other takes: what `join` waits at.
+//! A value that one side gives, once, and one other takes: what `join`, `oneshot` and `unblock` wait at.
 //!
 //! ```text
 //!            wait                 give

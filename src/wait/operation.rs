@@ -21,13 +21,14 @@
 use std::cell::Cell;
 use std::panic::Location;
 use std::ptr;
+use std::time::Duration;
 
 use super::lock::Locked;
 use super::queue::{Place, Queue, Waiter};
 use super::sleeper::{Sleeper, Woken};
-use crate::model::park;
+use crate::model::{park, park_timeout};
 use crate::task::{
-    Denied, Holder, Home, Standing, Subject, Task, Wait, Ways, wait_shielded, wait_until,
+    Denied, Home, Possession, Standing, Subject, Task, Wait, Ways, wait_shielded, wait_until,
 };
 
 /// What came of an attempt.
@@ -67,9 +68,17 @@ pub(crate) trait Operation {
         None
     }
 
-    /// Who has what it waits for, if that can be told.
-    fn holder(_: &Self::State) -> Option<Holder> {
-        None
+    /// Who has what it waits for, if anybody does.
+    fn possession(_: &Self::State) -> Possession {
+        Possession::default()
+    }
+
+    /// Whether it may come to wait for what will never be free, so that a thread looks for that now and then.
+    const MAY_BE_HOPELESS: bool = false;
+
+    /// Whether what it waits for will never be free.
+    fn is_hopeless(_: &Self::State) -> bool {
+        false
     }
 }
 
@@ -161,9 +170,7 @@ impl<S> Locked<S> {
                 wait_until(task, wait, done)
             }
             _ => {
-                while !waiter.is_done() {
-                    park();
-                }
+                self.sleep::<O>(&waiter);
                 Ok(())
             }
         };
@@ -239,10 +246,27 @@ impl<S> Locked<S> {
         // SAFETY: as in `operate`; nothing unwinds out of the loop below.
         held.state(|state| unsafe { O::queue(state).link_first(&place) });
         drop(held);
-        while !waiter.is_done() {
-            park();
-        }
+        self.sleep::<O>(&waiter);
         place.into_slot()
+    }
+}
+
+/// How often a thread that waits for a lock looks whether that was given up: tasks are told, threads are not.
+const LOOK: Duration = Duration::from_millis(500);
+
+impl<S> Locked<S> {
+    /// Sleeps until it is done.
+    fn sleep<O: Operation<State = S>>(&self, waiter: &Waiter) {
+        while !waiter.is_done() {
+            if !O::MAY_BE_HOPELESS {
+                park();
+                continue;
+            }
+            park_timeout(LOOK);
+            if !waiter.is_done() && self.with(|state| O::is_hopeless(state)) {
+                self.wake_all(O::give_up_waiting);
+            }
+        }
     }
 }
 
@@ -293,7 +317,8 @@ struct Stands<'a, O: Operation> {
 
 impl<'a, O: Operation> Stands<'a, O> {
     /// What a task can do about it.
-    const WAYS: Ways = Ways { give_up: give_up::<O>, holder: holder::<O>, hopeless: hopeless::<O> };
+    const WAYS: Ways =
+        Ways { give_up: give_up::<O>, possession: possession::<O>, hopeless: hopeless::<O> };
 
     /// A place that was just linked.
     #[inline(always)]
@@ -392,9 +417,9 @@ unsafe fn give_up<O: Operation>(stands: *const Standing) {
 }
 
 /// Who has what the task waits for: see [`Ways`].
-unsafe fn holder<O: Operation>(stands: *const Standing) -> Option<Holder> {
+unsafe fn possession<O: Operation>(stands: *const Standing) -> Possession {
     // SAFETY: as above.
-    unsafe { &*stands.cast::<Stands<'_, O>>() }.locked.with(|state| O::holder(state))
+    unsafe { &*stands.cast::<Stands<'_, O>>() }.locked.with(|state| O::possession(state))
 }
 
 /// Whoever has what the task waits for was given up: see [`Ways`].

@@ -31,7 +31,7 @@ use super::queue::{Place, Waiter};
 use super::sleeper::{Sleeper, Woken};
 use crate::model::{park, park_timeout, relax};
 use crate::task::{
-    Denied, Holder, Home, Standing, Subject, Task, Wait, Ways, wait_shielded, wait_until,
+    Denied, Home, Possession, Standing, Subject, Task, Wait, Ways, wait_shielded, wait_until,
 };
 
 /// The most arms.
@@ -361,7 +361,7 @@ impl Drop for Stands<'_> {
 }
 
 /// What a task can do about it.
-const WAYS: Ways = Ways { give_up, holder, hopeless };
+const WAYS: Ways = Ways { give_up, possession, hopeless };
 
 /// The task was given up while it waits there.
 unsafe fn give_up(stands: *const Standing) {
@@ -369,9 +369,9 @@ unsafe fn give_up(stands: *const Standing) {
     unsafe { &*stands.cast::<Stands<'_>>() }.leave(true);
 }
 
-/// Several things have no one holder.
-unsafe fn holder(_: *const Standing) -> Option<Holder> {
-    None
+/// Several things are nobody's.
+unsafe fn possession(_: *const Standing) -> Possession {
+    Possession::default()
 }
 
 /// Nobody has what is waited for.

@@ -11,7 +11,7 @@ mod waker;
 pub(crate) use home::Home;
 pub(crate) use inbox::{Counted, Inbox, Message};
 pub(crate) use reason::{CancelKind, CancelReason};
-pub(crate) use record::{Denied, Ending, Holder, Standing, Subject, TASK, Task, Wait, Ways};
+pub(crate) use record::{Denied, Ending, Possession, Standing, Subject, TASK, Task, Wait, Ways};
 pub(crate) use remote::RemoteTask;
 pub(crate) use waker::{Waker, wake};
 
@@ -179,7 +179,7 @@ pub(crate) mod record {
 
     pub(crate) struct Ways {
         pub(crate) give_up: unsafe fn(*const Standing),
-        pub(crate) holder: unsafe fn(*const Standing) -> Option<Holder>,
+        pub(crate) possession: unsafe fn(*const Standing) -> Possession,
         pub(crate) hopeless: unsafe fn(*const Standing),
     }
 
@@ -194,7 +194,8 @@ pub(crate) mod record {
         }
     }
 
-    pub(crate) struct Holder;
+    #[derive(Default)]
+    pub(crate) struct Possession;
 
     #[derive(Debug)]
     pub struct TaskId(pub(crate) u64);

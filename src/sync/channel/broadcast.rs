@@ -16,9 +16,9 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::ends::ChannelStats;
-use super::error::{BroadcastError, SendError, TryRecvError};
+use super::error::{BroadcastError, SendError, TryBroadcastError};
 use crate::task::{Subject, Wait};
-use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken};
+use crate::wait::{AnyArm, Asker, Attempt, Locked, Operation, OperationArm, Queue, Woken};
 
 /// A channel that keeps the last `capacity` values for its receivers. Every receiver gets its own clone of each
 /// value that was sent since it was made. Sending never waits: a receiver that is `capacity` values behind misses
@@ -45,6 +45,7 @@ pub fn broadcast<T: Clone>(capacity: usize) -> (BroadcastSender<T>, BroadcastRec
     let channel = Arc::new(Locked::new(State {
         buffer: VecDeque::new(),
         capacity,
+        peak: 0,
         next: 0,
         closed: false,
         senders: 1,
@@ -55,11 +56,13 @@ pub fn broadcast<T: Clone>(capacity: usize) -> (BroadcastSender<T>, BroadcastRec
 }
 
 /// What is behind the lock.
-struct State<T> {
+pub(super) struct State<T> {
     /// The last values, oldest first.
     buffer: VecDeque<Arc<T>>,
     /// The most that are kept.
     capacity: usize,
+    /// The most that ever were kept.
+    peak: usize,
     /// How many have been sent.
     next: u64,
     /// Whether nothing is sent any more.
@@ -73,7 +76,7 @@ struct State<T> {
 }
 
 /// What a receiver asks for, and gets.
-struct Reading<T> {
+pub(super) struct Reading<T> {
     /// The number of the value that it wants.
     next: u64,
     /// The value, and its number; `None` if the channel is closed.
@@ -102,7 +105,7 @@ impl<T> State<T> {
 }
 
 /// Receiving.
-struct Receiving<T>(std::marker::PhantomData<T>);
+pub(super) struct Receiving<T>(std::marker::PhantomData<T>);
 
 impl<T> Operation for Receiving<T> {
     type State = State<T>;
@@ -145,17 +148,18 @@ impl<T> BroadcastSender<T> {
     /// Never pauses.
     ///
     /// # Errors
-    /// With the value, when there are no receivers, or the channel was closed. New receivers may come later.
+    /// With the value, when there are no receivers now, or the channel was closed.
     pub fn send(&self, value: T) -> Result<usize, SendError<T>> {
         let value = Arc::new(value);
         let sent = self.channel.with(|state| {
             if state.receivers == 0 || state.closed {
-                return Err(());
+                return Err(state.closed);
             }
             let full = state.buffer.len() == state.capacity;
             let oldest = if full { state.buffer.pop_front() } else { None };
             state.buffer.push_back(value.clone());
             state.next += 1;
+            state.peak = state.peak.max(state.buffer.len());
             Ok((state.receivers, oldest))
         });
         match sent {
@@ -165,8 +169,9 @@ impl<T> BroadcastSender<T> {
                 drop(oldest);
                 Ok(receivers)
             }
-            Err(()) => match Arc::into_inner(value) {
-                Some(value) => Err(SendError::Closed(value)),
+            Err(closed) => match Arc::into_inner(value) {
+                Some(value) if closed => Err(SendError::Closed(value)),
+                Some(value) => Err(SendError::NoReceiver(value)),
                 None => unreachable!("nobody else has it"),
             },
         }
@@ -199,8 +204,7 @@ impl<T> BroadcastSender<T> {
     pub fn stats(&self) -> ChannelStats {
         self.channel.with(|state| ChannelStats {
             len: state.buffer.len(),
-            // It is filled once, and then stays full.
-            peak_len: state.capacity.min(usize::try_from(state.next).unwrap_or(usize::MAX)),
+            peak_len: state.peak,
             waiting_receivers: state.reading.len(),
             peak_receivers: state.reading.peak(),
             ..ChannelStats::default()
@@ -234,38 +238,72 @@ impl<T: Clone> BroadcastReceiver<T> {
         let wait = Wait { what: &"recv", at, subject: Subject::NONE };
         let slot = Reading { next: self.next, value: None };
         let read = self.channel.operate::<Receiving<T>>(Asker::here(at), wait, slot);
-        self.step(read.map_err(|_| BroadcastError::Cancelled)?)
+        step(&mut self.next, read.map_err(|_| BroadcastError::Cancelled)?)
     }
 
-    /// Takes the next value, if there is one. Values that were missed are passed over.
+    /// Takes the next value, if there is one.
     ///
     /// # Pausing
     /// Never pauses.
     ///
     /// # Errors
-    /// When there is none; when there will never be one.
-    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        loop {
-            let slot = Reading { next: self.next, value: None };
-            let read = self.channel.attempt::<Receiving<T>>(slot);
-            match self.step(read.map_err(|_| TryRecvError::Empty)?) {
-                Ok(value) => return Ok(value),
-                Err(BroadcastError::Missed(_)) => {}
-                Err(_) => return Err(TryRecvError::Closed),
+    /// When values were missed, once, with their number; when there is none; when there will never be one.
+    pub fn try_recv(&mut self) -> Result<T, TryBroadcastError> {
+        let slot = Reading { next: self.next, value: None };
+        let read = self.channel.attempt::<Receiving<T>>(slot);
+        step(&mut self.next, read.map_err(|_| TryBroadcastError::Empty)?).map_err(|error| {
+            match error {
+                BroadcastError::Missed(many) => TryBroadcastError::Missed(many),
+                _ => TryBroadcastError::Closed,
             }
-        }
+        })
+    }
+}
+
+/// Goes on to the value that was read, or past those that were missed.
+fn step<T: Clone>(next: &mut u64, read: Reading<T>) -> Result<T, BroadcastError> {
+    let (number, value) = read.value.ok_or(BroadcastError::Closed)?;
+    let missed = number - mem::replace(next, number);
+    if missed > 0 {
+        return Err(BroadcastError::Missed(missed));
+    }
+    *next += 1;
+    // Only the last one needs no clone: then nobody else has it.
+    Ok(Arc::try_unwrap(value).unwrap_or_else(|shared| T::clone(&shared)))
+}
+
+/// Receiving, as one of several things.
+pub struct BroadcastArm<'a, T: 'a> {
+    /// The operation.
+    operation: OperationArm<'a, Receiving<T>>,
+    /// The number of the value that comes next to the receiver.
+    next: &'a mut u64,
+}
+
+impl<T: Clone> BroadcastReceiver<T> {
+    #[doc(hidden)]
+    pub fn __recv_arm(&mut self) -> BroadcastArm<'_, T> {
+        let slot = Reading { next: self.next, value: None };
+        BroadcastArm { operation: OperationArm::new(&self.channel, slot), next: &mut self.next }
+    }
+}
+
+impl<T: Clone> BroadcastArm<'_, T> {
+    #[doc(hidden)]
+    pub fn any(&mut self) -> AnyArm<'_> {
+        AnyArm::new(&mut self.operation)
     }
 
-    /// Goes on to the value that was read, or past those that were missed.
-    fn step(&mut self, read: Reading<T>) -> Result<T, BroadcastError> {
-        let (number, value) = read.value.ok_or(BroadcastError::Closed)?;
-        let missed = number - mem::replace(&mut self.next, number);
-        if missed > 0 {
-            return Err(BroadcastError::Missed(missed));
-        }
-        self.next += 1;
-        // Only the last one needs no clone: then nobody else has it.
-        Ok(Arc::try_unwrap(value).unwrap_or_else(|shared| T::clone(&shared)))
+    #[doc(hidden)]
+    pub fn take(self) -> Result<T, BroadcastError> {
+        let read = self.operation.into_slot().ok_or(BroadcastError::Closed)?;
+        step(self.next, read)
+    }
+}
+
+impl<T> fmt::Debug for BroadcastArm<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BroadcastArm").finish_non_exhaustive()
     }
 }
 

@@ -12,6 +12,8 @@ pub enum SendError<T> {
     /// It would have to wait, and nobody can wait here: a panic or a cancellation unwinds, or nothing unwinds in
     /// this program (`panic = "abort"`) and the task is cancelled.
     Cancelled(T),
+    /// Of a [`broadcast`](super::broadcast): there is no receiver now; there may be later.
+    NoReceiver(T),
 }
 
 /// Why a value was not sent at once; it comes back.
@@ -57,11 +59,23 @@ pub enum BroadcastError {
     Cancelled,
 }
 
+/// Why no value of a [`broadcast`](super::broadcast) was received at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TryBroadcastError {
+    /// There is none.
+    Empty,
+    /// As [`BroadcastError::Missed`].
+    Missed(u64),
+    /// As [`BroadcastError::Closed`].
+    Closed,
+}
+
 impl<T> SendError<T> {
     /// The value.
     pub fn into_inner(self) -> T {
         match self {
-            Self::Closed(value) | Self::Cancelled(value) => value,
+            Self::Closed(value) | Self::Cancelled(value) | Self::NoReceiver(value) => value,
         }
     }
 }
@@ -83,6 +97,7 @@ impl<T> fmt::Display for SendError<T> {
         f.write_str(match self {
             Self::Closed(_) => "not sent: the channel is closed",
             Self::Cancelled(_) => CANNOT_WAIT,
+            Self::NoReceiver(_) => "not sent: there is no receiver",
         })
     }
 }
@@ -124,12 +139,23 @@ impl fmt::Display for BroadcastError {
     }
 }
 
+impl fmt::Display for TryBroadcastError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the channel is empty"),
+            Self::Missed(many) => write!(f, "too slow: missed {many} values"),
+            Self::Closed => f.write_str("the channel is closed"),
+        }
+    }
+}
+
 // The value need not be printable: the variant says it all.
 impl<T> fmt::Debug for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Closed(_) => "Closed(..)",
             Self::Cancelled(_) => "Cancelled(..)",
+            Self::NoReceiver(_) => "NoReceiver(..)",
         })
     }
 }
@@ -148,3 +174,4 @@ impl<T> Error for TrySendError<T> {}
 impl Error for RecvError {}
 impl Error for TryRecvError {}
 impl Error for BroadcastError {}
+impl Error for TryBroadcastError {}

@@ -43,7 +43,9 @@ pub use ends::{
     ChannelStats, IntoIter, Iter, Receiver, Sender, TryIter, WeakReceiver, WeakSender, bounded,
     rendezvous, unbounded,
 };
-pub use error::{BroadcastError, RecvError, SendError, TryRecvError, TrySendError};
+pub use error::{
+    BroadcastError, RecvError, SendError, TryBroadcastError, TryRecvError, TrySendError,
+};
 pub use oneshot::{OneshotReceiver, OneshotSender, oneshot};
 pub use watch::{Seen, WatchReceiver, WatchSender, watch};
 

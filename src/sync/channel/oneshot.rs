@@ -6,7 +6,7 @@
 use std::fmt;
 use std::panic::Location;
 
-use super::error::{RecvError, TryRecvError};
+use super::error::{RecvError, SendError, TryRecvError};
 use crate::task::{Subject, Task, Wait};
 use crate::wait::{Asker, Giver, Taker, gate};
 
@@ -47,9 +47,9 @@ impl<T> OneshotSender<T> {
     ///
     /// # Errors
     /// With the value, when the receiver was dropped or closed.
-    pub fn send(mut self, value: T) -> Result<(), T> {
+    pub fn send(mut self, value: T) -> Result<(), SendError<T>> {
         match self.giver.take().and_then(|giver| giver.give(Some(value))) {
-            Some(Some(value)) => Err(value),
+            Some(Some(value)) => Err(SendError::Closed(value)),
             _ => Ok(()),
         }
     }

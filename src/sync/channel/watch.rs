@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::ends::ChannelStats;
 use super::error::RecvError;
 use crate::task::{Subject, Wait};
-use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken};
+use crate::wait::{AnyArm, Asker, Attempt, Locked, Operation, OperationArm, Queue, Woken};
 
 /// A channel that holds one value, in the beginning this one. Setting another one never waits. Receivers get the
 /// last value whenever they look, and can wait until it is one that they have not seen.
@@ -42,7 +42,7 @@ pub fn watch<T>(value: T) -> (WatchSender<T>, WatchReceiver<T>) {
 }
 
 /// What is behind the lock.
-struct State<T> {
+pub(super) struct State<T> {
     /// The value.
     value: Arc<T>,
     /// How often it was set.
@@ -56,7 +56,7 @@ struct State<T> {
 }
 
 /// What a receiver asks for, and learns.
-struct Change {
+pub(super) struct Change {
     /// The version that it has seen.
     seen: u64,
     /// Whether there is another one; if not, there will be none. It looks which when it goes on.
@@ -76,7 +76,7 @@ impl<T> State<T> {
 }
 
 /// Waiting for news.
-struct Changing<T>(std::marker::PhantomData<T>);
+pub(super) struct Changing<T>(std::marker::PhantomData<T>);
 
 impl<T> Operation for Changing<T> {
     type State = State<T>;
@@ -192,6 +192,14 @@ impl<T> WatchReceiver<T> {
         Seen(value)
     }
 
+    /// The value, without having seen it: the next [`changed`](Self::changed) does not wait because of this.
+    ///
+    /// # Pausing
+    /// Never pauses.
+    pub fn peek(&self) -> Seen<T> {
+        Seen(self.channel.with(|state| state.value.clone()))
+    }
+
     /// Whether the value was set since this receiver has seen it.
     pub fn has_changed(&self) -> bool {
         self.channel.with(|state| state.version != self.seen)
@@ -231,6 +239,48 @@ impl<T> WatchReceiver<T> {
             value = self.changed()?;
         }
         Ok(value)
+    }
+}
+
+/// Waiting for news, as one of several things.
+pub struct ChangedArm<'a, T> {
+    /// The operation.
+    operation: OperationArm<'a, Changing<T>>,
+    /// Which version the receiver has seen.
+    seen: &'a mut u64,
+    /// The channel.
+    channel: &'a Locked<State<T>>,
+}
+
+impl<T> WatchReceiver<T> {
+    #[doc(hidden)]
+    pub fn __changed_arm(&mut self) -> ChangedArm<'_, T> {
+        let slot = Change { seen: self.seen, news: false };
+        let operation = OperationArm::new(&*self.channel, slot);
+        ChangedArm { operation, seen: &mut self.seen, channel: &self.channel }
+    }
+}
+
+impl<T> ChangedArm<'_, T> {
+    #[doc(hidden)]
+    pub fn any(&mut self) -> AnyArm<'_> {
+        AnyArm::new(&mut self.operation)
+    }
+
+    #[doc(hidden)]
+    pub fn take(self) -> Result<Seen<T>, RecvError> {
+        if !self.operation.into_slot().is_some_and(|change| change.news) {
+            return Err(RecvError::Closed);
+        }
+        let (version, value) = self.channel.with(|state| (state.version, state.value.clone()));
+        *self.seen = version;
+        Ok(Seen(value))
+    }
+}
+
+impl<T> fmt::Debug for ChangedArm<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChangedArm").finish_non_exhaustive()
     }
 }
 
