@@ -29,6 +29,11 @@
 //! it got. Making the channel and spawning the tasks is in the timed part, and is nothing by the
 //! thousands of values that follow; between threads, where it would be more, it is not timed. may's
 //! channels have no bound, so its senders never wait: it has less to do, and takes more memory.
+//!
+//! Between threads it is above all the question who sleeps. Waking a thread is the kernel's work, and a
+//! processor that sleeps the host's, which takes a hundred times longer than all else. crossbeam and
+//! kanal look again for a while before they sleep, and mostly need not, as long as both processors are
+//! free; where others want these too, they lose by it. These rows do not repeat where that changes.
 
 use async_executor::LocalExecutor;
 use corosensei::{Coroutine as Bare, Yielder};
@@ -58,10 +63,12 @@ const PRODUCERS: u64 = 100;
 /// Values that each of them sends at least.
 const EACH: u64 = 100;
 
-/// Why a rival has no row.
-const NO_RENDEZVOUS: &str = "it has no channel with room for no value";
+/// What a reader must know about may's.
 const UNBOUNDED: &str = "stackful; its channel has no bound, its sender never waits";
+/// And about rivals that have no oneshot.
 const AS_ONESHOT: &str = "a channel with room for one";
+/// Why a rival has no figure.
+const NO_RENDEZVOUS: &str = "it has no channel with room for no value";
 
 fn main() {
     one_worker_of_may();
@@ -141,10 +148,10 @@ fn main() {
         1,
         vec![
             timed(Kind::Floor, "two rings of atomics", ping_threads::<Ring>).note(SPINS),
-            timed(Kind::Rival, "crossbeam-channel", ping_threads::<Crossbeam>),
+            timed(Kind::Rival, "crossbeam-channel", ping_threads::<Crossbeam>).note(LOOKS_AGAIN),
             timed(Kind::Rival, "std sync_channel", ping_threads::<Std>),
             timed(Kind::Rival, "flume", ping_threads::<Flume>),
-            timed(Kind::Rival, "kanal", ping_threads::<Kanal>),
+            timed(Kind::Rival, "kanal", ping_threads::<Kanal>).note(LOOKS_AGAIN),
             timed(Kind::Rival, "tokio mpsc, two loops", tokio_ping_loops),
             timed(Kind::Segno, "bounded(1)", ping_threads::<Threads>),
             timed(Kind::Segno, "bounded(1), two loops", ping_threads::<Loops>),
@@ -155,10 +162,10 @@ fn main() {
         ROOM as u64,
         vec![
             timed(Kind::Floor, "a ring of atomics", stream_threads::<Ring>).note(SPINS),
-            timed(Kind::Rival, "crossbeam-channel", stream_threads::<Crossbeam>),
+            timed(Kind::Rival, "crossbeam-channel", stream_threads::<Crossbeam>).note(LOOKS_AGAIN),
             timed(Kind::Rival, "std sync_channel", stream_threads::<Std>),
             timed(Kind::Rival, "flume", stream_threads::<Flume>),
-            timed(Kind::Rival, "kanal", stream_threads::<Kanal>),
+            timed(Kind::Rival, "kanal", stream_threads::<Kanal>).note(LOOKS_AGAIN),
             timed(Kind::Rival, "tokio mpsc, two loops", tokio_stream_loops),
             timed(Kind::Segno, "bounded(128)", stream_threads::<Threads>),
             timed(Kind::Segno, "bounded(128), two loops", stream_threads::<Loops>),
@@ -766,6 +773,8 @@ fn segno_oneshot<const COPY: usize>() -> impl FnMut(u64) {
 
 /// What a reader must know about the floor.
 const SPINS: &str = "never sleeps: both processors are busy all the time";
+/// And about some of the rivals.
+const LOOKS_AGAIN: &str = "spins for a while before it sleeps";
 
 /// A contender with one loop, in which two threads time themselves.
 fn timed(kind: Kind, who: &'static str, run: fn(u64) -> Duration) -> Contender {

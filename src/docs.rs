@@ -11,3 +11,6 @@ pub mod soundness {}
 
 #[doc = include_str!("docs/coming_from.md")]
 pub mod coming_from {}
+
+#[doc = include_str!("docs/scripts.md")]
+pub mod scripts {}

@@ -270,6 +270,36 @@
 //! assert_eq!(played.into_inner(), ["Segno", "Fine"]);
 //! ```
 //!
+//! # Scripts
+//!
+//! For games, and whatever else has a loop of its own: [`script::Scripts`] are stepped once in each frame. A
+//! script sees the world that the tick was lent, waits for time, frames, events and other scripts, and ends with
+//! what it belongs to. Nobody can hold the world over a wait, because both borrow the script: the
+//! compiler says no.
+//!
+//! ```
+//! use segno::script::{Script, Scripts};
+//!
+//! fn walk(s: &mut Script<Vec<i32>>, who: usize, to: i32) {
+//!     while s.world()[who] != to {
+//!         s.world()[who] += (to - s.world()[who]).signum();
+//!         s.next_frame();
+//!     }
+//! }
+//!
+//! let scripts = Scripts::new();
+//! scripts.spawn("duet", |s| {
+//!     s.all(|s| walk(s, 0, 3), |s| walk(s, 1, -2)); // side by side
+//!     s.wait(0.5);
+//!     s.world().clear();
+//! });
+//! let mut positions = vec![0, 0];
+//! for _frame in 0..4 {
+//!     scripts.tick(&mut positions, 0.1);
+//! }
+//! assert_eq!(positions, [3, -2]);
+//! ```
+//!
 //! # What not to do
 //!
 //! - *Do not keep a lock of the standard library over a pause*: take a [`sync::Mutex`] for that. Whoever runs meanwhile on this thread and
@@ -295,6 +325,7 @@
 //! # Chapters
 //!
 //! - [How it works](docs::how_it_works): stacks, slots, guards, the switch, costs
+//! - [Scripts](docs::scripts): coroutines for games
 //! - [Generators](docs::generators): recursion, callbacks, borrowing, errors
 //! - [From asyncio, Trio, tokio or Go](docs::coming_from): your words, our words
 //! - [Soundness](docs::soundness): why safe code cannot break memory with this, and where that ends
@@ -317,6 +348,7 @@ mod time;
 mod scope;
 pub mod sync;
 pub mod unblock;
+pub mod script;
 pub mod testing;
 
 pub use coroutine::{

@@ -23,6 +23,8 @@ pub enum ReportKind {
     LostPanic,
     /// A task panicked, or could not run at all, and nobody had its handle.
     TaskPanicked,
+    /// A script panicked, and neither a hook nor a joiner was there to be told.
+    ScriptPanicked,
     /// A task kept its event loop from everything else for longer than the watchdog was told to allow.
     Blocked,
     /// An event loop was dropped where it could not end its tasks: they stay as they are, for ever.

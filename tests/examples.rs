@@ -10,14 +10,23 @@ use std::time::Duration;
 use segno::{Clock, Coroutine, EventLoop};
 
 #[allow(dead_code)]
+#[path = "../examples/boss.rs"]
+mod boss;
+#[allow(dead_code)]
 #[path = "../examples/callback.rs"]
 mod callback;
 #[allow(dead_code)]
 #[path = "../examples/deadlock.rs"]
 mod deadlock;
 #[allow(dead_code)]
+#[path = "../examples/dialogue.rs"]
+mod dialogue;
+#[allow(dead_code)]
 #[path = "../examples/embed.rs"]
 mod embed;
+#[allow(dead_code)]
+#[path = "../examples/game_loop.rs"]
+mod game_loop;
 #[allow(dead_code)]
 #[path = "../examples/generator.rs"]
 mod generator;
@@ -240,4 +249,42 @@ fn a_foreign_loop_sleeps_until_the_bell_rings() {
 #[test]
 fn a_visitor_is_served_and_the_loop_stopped() {
     assert_eq!(handle::serve(), (3, true));
+}
+
+#[test]
+fn the_boss_falls_in_the_same_way_at_every_rate() {
+    let story = |rate| {
+        let world = boss::fight(rate);
+        assert!(world.shots == 0 && !world.shielded);
+        world.log.iter().map(|line| line.split_once(": ").unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    let expected = [
+        "the boss appears",
+        "it hides behind a shield",
+        "the shield is gone",
+        "its great attack fails",
+        "it falls",
+    ];
+    for rate in [7.0, 30.0, 60.0, 144.0] {
+        assert_eq!(story(rate), expected, "at {rate} Hz");
+    }
+}
+
+#[test]
+fn the_guard_answers_to_what_he_is_told_and_to_silence() {
+    use dialogue::Key;
+    let answer = |keys: &[(f64, Key)]| dialogue::converse(keys).said.last().unwrap().clone();
+    assert!(answer(&[]).contains("Cat got your tongue"));
+    assert!(answer(&[(1.5, Key::Choose(0))]).contains("friend of the captain"));
+    assert!(answer(&[(1.5, Key::Choose(1))]).contains("none of yours"));
+    assert!(answer(&[(1.5, Key::Choose(1)), (5.0, Key::Choose(0))]).contains("go ahead"));
+}
+
+#[test]
+fn the_lift_and_the_crate_land_in_the_same_place_at_every_rate() {
+    for rate in [30.0, 60.0, 144.0] {
+        let world = game_loop::play(rate);
+        assert_eq!(world.log.len(), 3, "at {rate} Hz: {:?}", world.log);
+        assert!(world.crate_height.abs() < 0.05, "at {rate} Hz: {}", world.crate_height);
+    }
 }

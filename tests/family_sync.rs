@@ -10,11 +10,13 @@ mod cases;
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex as StdMutex};
 use std::thread;
+use std::time::Duration;
 
 use segno::sync::channel::{self, BroadcastError, RecvError, SendError};
 use segno::sync::{Barrier, Condvar, Event, Mutex, Once, RwLock, Semaphore};
+use segno::{JoinError, select};
 
-use cases::{Member, Object, family};
+use cases::{Member, Object, SECOND, family, with_bell};
 
 /// Who completes a wait.
 #[derive(Clone, Copy)]
@@ -276,7 +278,90 @@ fn once(by: By) -> Member {
     once.indirectly()
 }
 
+/// Any of two channels, an event, a task that never ends and a deadline that does not come; the channel has what is
+/// waited for.
+fn select_receive(by: By) -> Member {
+    aborting(by, || {
+        let (sender, receiver) = channel::bounded(4);
+        let (other, nothing) = channel::bounded::<u32>(4);
+        let (full, nobody) = channel::bounded(0);
+        let (never, keeps) = (Event::new(), (other, nobody));
+        let wait = move || {
+            let _keeps = &keeps;
+            select! {
+                recv(receiver) -> value => assert_eq!(value, Ok(7)),
+                recv(nothing) -> value => panic!("{value:?} out of nothing"),
+                send(full, 1_u32) => panic!("nobody receives"),
+                wait(never) => panic!("never"),
+                after(SECOND * 100_000) => panic!("late"),
+            }
+        };
+        (wait, move || sender.send(7).unwrap())
+    })
+}
+
+fn select_event(by: By) -> Member {
+    aborting(by, || {
+        let event = Arc::new(Event::new());
+        let theirs = event.clone();
+        let wait = move || {
+            select! {
+                wait(event) => {}
+                after(Duration::MAX) => panic!("late"),
+            }
+        };
+        let complete = move || {
+            theirs.set();
+        };
+        (wait, complete)
+    })
+}
+
+fn select_send(by: By) -> Member {
+    aborting(by, || {
+        let (sender, receiver) = channel::bounded(1);
+        sender.send(0).unwrap();
+        let wait = move || {
+            select! {
+                send(sender, 7) -> sent => sent.unwrap(),
+                after(Duration::MAX) => panic!("late"),
+            }
+        };
+        (wait, move || while receiver.try_recv().is_ok() {})
+    })
+}
+
 family! {
+    select_recv: select_receive(Task);
+    select_recv_from_a_thread: select_receive(Thread);
+    select_recv_from_another_loop: select_receive(Loop);
+    select_wait_for_an_event: select_event(Task);
+    select_wait_for_an_event_of_a_thread: select_event(Thread);
+    select_send_to_a_full_channel: select_send(Task);
+    select_send_to_a_full_channel_of_a_thread: select_send(Thread);
+    select_the_end_of_a_task: with_bell(|listen| {
+        let mut task = segno::spawn(move || listen());
+        select! {
+            join(task) -> joined => match joined {
+                Err(JoinError::Panicked(panic)) => std::panic::resume_unwind(panic.into_payload()),
+                other => drop(other),
+            },
+            after(Duration::MAX) => panic!("late"),
+        }
+    }).aborts("has to wait while a panic");
+    select_the_end_of_a_child: with_bell(|listen| {
+        segno::scope(|s| {
+            let mut child = s.spawn(|| listen());
+            select! {
+                join(child) -> joined => joined.unwrap(),
+                after(Duration::MAX) => panic!("late"),
+            }
+        });
+    }).aborts("`scope` at");
+    select_a_deadline: Member::by_time(|_| Object::by_itself(|| select! {
+        after(SECOND) => {}
+        until(segno::now() + SECOND * 2) => panic!("late"),
+    })).aborts("has to wait while a panic");
     recv: receive(Task, || channel::bounded(4));
     recv_from_a_thread: receive(Thread, || channel::bounded(4));
     recv_from_another_loop: receive(Loop, || channel::bounded(4));

@@ -255,6 +255,8 @@ pub(crate) struct Context {
     barred: Cell<Option<Opened>>,
     /// corosensei's end of it; null until it runs first.
     pub(crate) yielder: Cell<*const Yielder>,
+    /// A word that a room above keeps with it while it runs; null unless one does.
+    pub(crate) keepsake: Cell<*const ()>,
     /// Its closure, until it runs first.
     pub(crate) body: Body,
 }
@@ -287,6 +289,12 @@ fn running_at(address: usize) -> Option<&'static Context> {
     Some(unsafe { &*record.cast::<Context>() })
 }
 
+/// The word that a room above keeps with the coroutine whose stack this code runs on; null where there is
+/// none. Never that of a coroutine further out.
+pub(crate) fn keepsake() -> *const () {
+    current().map_or(ptr::null(), |here| here.keepsake.get())
+}
+
 impl Context {
     /// The record of a coroutine that has not run.
     #[inline]
@@ -311,6 +319,7 @@ impl Context {
             opened: Cell::new(None),
             barred: Cell::new(None),
             yielder: Cell::new(ptr::null()),
+            keepsake: Cell::new(ptr::null()),
             body,
         }
     }

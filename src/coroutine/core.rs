@@ -181,6 +181,29 @@ impl Core<(), (), ()> {
         }
     }
 
+    /// Resumes it for a scheduler whose coroutines are paused as bare ones are; also while the thread panics: a
+    /// destructor ends what is left.
+    pub(crate) fn advance(&mut self) -> Step {
+        debug_assert!(!self.has_ended());
+        // SAFETY: it has not ended; that it does not run follows from `&mut self`. `()` needs no inbox. After the
+        // switch the record is there, as `sort_out` says.
+        unsafe {
+            match if panicking() { self.switch_panicking() } else { self.switch() } {
+                CoroutineResult::Yield(_) if self.record().rests() => Step::Paused,
+                CoroutineResult::Yield(_) => {
+                    self.forget(Status::Cancelled);
+                    Step::Retired
+                }
+                CoroutineResult::Return(result) => {
+                    if let Err(payload) = self.finish(result) {
+                        body_let_out(&payload);
+                    }
+                    Step::Ended
+                }
+            }
+        }
+    }
+
     /// Gives up one that is paused: it is never resumed again, and its stack stays as it is.
     pub(crate) fn retire(&mut self) {
         if let Some(context) = self.context() {

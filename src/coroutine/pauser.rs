@@ -211,6 +211,45 @@ impl<In, Out> Pauser<In, Out> {
     }
 }
 
+/// What a scheduler of scripts asks for. Its coroutines are paused by [`pause`](Pauser::pause), as bare ones
+/// are; only that it looks beforehand, so that nothing is registered for a pause that cannot be.
+impl Pauser<(), ()> {
+    /// Panics unless a pause is allowed here.
+    #[inline(always)]
+    pub(crate) fn check_place(&self, at: &'static Location<'static>) {
+        let context = self.context();
+        if !context.reaches(stack_pointer()) {
+            check_pause(context, at);
+        }
+    }
+
+    /// Whether frames of this coroutine unwind right now.
+    #[inline(always)]
+    pub(crate) fn unwinds(&self) -> bool {
+        panicking() && cancel::unwinds(self.context())
+    }
+
+    /// Whether this code runs on its stack, not on that of a coroutine that runs under it.
+    pub(crate) fn is_here(&self) -> bool {
+        self.context().has(stack_pointer())
+    }
+
+    /// Unwinds from here to its root, with the signal that has this number.
+    pub(crate) fn throw(&self, number: u64) -> ! {
+        cancel::throw(self.context(), number)
+    }
+
+    /// Leaves it for good, with everything that runs under it.
+    pub(crate) fn abandon(&self) -> ! {
+        cancel::abandon(self.context())
+    }
+
+    /// Keeps a word with it, and gives the one before.
+    pub(crate) fn keep(&self, word: *const ()) -> *const () {
+        self.context().keepsake.replace(word)
+    }
+}
+
 impl<Out> Pauser<(), Out> {
     /// Pauses once for each item of an iterator.
     ///

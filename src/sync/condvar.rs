@@ -70,9 +70,8 @@ impl Condvar {
     /// Gives the lock back, waits for a notification, and takes the lock again.
     ///
     /// # Pausing
-    /// Always pauses. If the task is cancelled while it waits for the notification it unwinds, without the lock;
-    /// a notification that came at the same instant goes to the next. Once notified it takes the lock whatever is
-    /// cancelled. With `panic = "abort"` it waits as ever. Outside a task it blocks the thread.
+    /// Always pauses. If the task is cancelled while it waits for the notification it unwinds, without the lock, and
+    /// the notification goes to another one. Once notified it takes the lock, whatever is cancelled. With `panic = "abort"` it waits as ever. Outside a task it blocks the thread.
     ///
     /// While a panic or a cancellation unwinds here, the process is aborted, with a message.
     #[inline(always)]

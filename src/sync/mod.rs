@@ -18,11 +18,11 @@
 //! # Rules
 //! - *First come, first served.* Whoever waits longest is next. What becomes free is handed over: nobody who comes
 //!   later, `try_` forms included, gets between.
-//! - *Nothing is lost.* A value is received by one, or comes back to its sender in the error. What was handed to
-//!   a task that is cancelled at the same instant goes to the next, or back to where it was.
+//! - *Nothing is lost.* A value is received by one, or comes back to its sender in the error. Who is cancelled leaves
+//!   the queue before it unwinds; if something was handed to it before that, the operation succeeds, and its next
+//!   pause unwinds.
 //! - *Cancellation.* An operation that could wait unwinds when its task is cancelled, also if it would not have
-//!   had to wait; `try_` forms do not look. What is complete counts before a cancellation that comes at the same
-//!   instant.
+//!   had to wait; `try_` forms do not look.
 //! - *Where nobody may wait*, because a panic or a cancellation unwinds, operations succeed if they need not
 //!   wait. If they must, those that return a `Result` give an error; what the others do, they say.
 //! - *No poisoning.* A lock whose owner panicked is released, and what it guards is as the owner left it.

@@ -326,7 +326,7 @@ impl Watched for TimeArm {
 /// |---|---|
 /// | `recv(receiver) -> result => ..` | a value is received, or the channel is closed: [`Receiver`](crate::sync::channel::Receiver), [`OneshotReceiver`](crate::sync::channel::OneshotReceiver) |
 /// | `send(sender, value) -> result => ..` | the value is sent, or the channel is closed |
-/// | `join(handle) -> result => ..` | a task has ended; the handle is joined, and so given up, only then |
+/// | `join(handle) -> result => ..` | a task has ended; the handle (a `mut` variable) is joined, and so given up, only then |
 /// | `finished(handle) => ..` | the same, and the handle stays |
 /// | `wait(event) => ..` | an [`Event`](crate::sync::Event) is set |
 /// | `after(duration) => ..` | so much time has passed since the call |
@@ -341,8 +341,8 @@ impl Watched for TimeArm {
 /// [one](crate::LoopBuilder::seed). With `biased;` in front, the first one is.
 ///
 /// # Pausing
-/// Pauses while none has come, unless there is a `default`. If the task is cancelled it unwinds, also if one has come;
-/// what was handed over at the same instant goes to the next. Outside a task it blocks the thread. With
+/// Pauses while none has come, unless there is a `default`. If the task is cancelled it unwinds, also if one has come
+/// when it is called; what is handed over while it waits counts if it comes before the cancellation. Outside a task it blocks the thread. With
 /// `panic = "abort"` a cancelled task waits as ever. While a panic or a cancellation unwinds and it would have to wait,
 /// the process is aborted, with a message.
 ///

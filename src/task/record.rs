@@ -158,9 +158,11 @@ impl Subject {
 
     /// The task, if it is one.
     fn as_task(self) -> Option<&'static Task> {
+        if self.0.addr() & 1 == 1 {
+            return None;
+        }
         // SAFETY: records are never freed, and `task` is the only one that makes an even address.
-        let is_task = self.0.addr() & 1 == 0;
-        is_task.then(|| unsafe { self.0.cast::<Task>().as_ref() }).flatten()
+        unsafe { self.0.cast::<Task>().as_ref() }
     }
 
     /// The place, if it is one.

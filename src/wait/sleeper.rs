@@ -86,7 +86,7 @@ impl Woken {
     pub(crate) fn wake(self) {
         match self {
             Self::Here(task) => task.wake(),
-            Self::Away(away) => away.wake(),
+            Self::Away(away) => (*away).wake(),
         }
     }
 }
@@ -95,8 +95,8 @@ impl Away {
     /// Wakes it.
     #[cold]
     #[inline(never)]
-    fn wake(self: Box<Self>) {
-        match *self {
+    fn wake(self) {
+        match self {
             Self::Task(task, inbox) => wake(task, &inbox),
             Self::Thread(thread) => thread.unpark(),
         }

@@ -10,6 +10,8 @@
 //! cargo run --manifest-path examples/abort/Cargo.toml -- scoped-coroutine
 //! ```
 
+mod scripts;
+
 use std::cell::{Cell, RefCell};
 use std::process::{Command, ExitCode};
 use std::rc::Rc;
@@ -641,6 +643,12 @@ const CHECKS: &[(&str, fn())] = &[
     ("the closure of `run` that is cancelled and goes on for ever aborts and is named", || {
         assert_aborts("endless-run", &["task `run`", "main.rs", "borrows from a frame outside"]);
     }),
+    ("a cancelled script is left as it is, and its exit closures run", scripts::cancelled_is_left),
+    ("a script whose waits give errors comes home", scripts::fallible_comes_home),
+    ("a family of scripts is left whole", scripts::families_are_left_whole),
+    ("limits and races of scripts work with such bodies", scripts::fallible_bodies_make_limits_work),
+    ("a game that cancels scripts goes on, and the reports count", scripts::a_game_goes_on),
+    ("a script ends itself; one that never ran is dropped", scripts::exit_and_unstarted),
 ];
 
 /// Stops a loop whose closure, which may borrow from here, does not care.

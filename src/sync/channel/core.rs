@@ -64,8 +64,17 @@ impl<T> State<T> {
             return None;
         }
         let buffer = &mut self.buffer;
-        let let_in = self.sending.complete(|slot| buffer.extend(slot.take()));
+        let let_in = self.sending.complete(|slot| append(buffer, slot));
         let_in.map(|((), woken)| woken)
+    }
+}
+
+/// Puts what is in a slot at the end.
+#[inline(always)]
+fn append<T>(buffer: &mut VecDeque<T>, slot: &mut Option<T>) {
+    // Not `extend`: that is a loop of its own, out of line.
+    if let Some(value) = slot.take() {
+        buffer.push_back(value);
     }
 }
 
@@ -88,7 +97,7 @@ impl<T> Operation for Sending<T> {
             }
         }
         if state.buffer.len() < state.capacity {
-            state.buffer.extend(slot.take());
+            append(&mut state.buffer, slot);
             state.peak = state.peak.max(state.buffer.len());
             return Attempt::Done(None);
         }

@@ -305,8 +305,8 @@ impl<T> Receiver<T> {
     /// Takes the value that was sent first, and waits until there is one.
     ///
     /// # Pausing
-    /// Pauses while there is none. If the task is cancelled it unwinds; a value that was handed to it at the same
-    /// instant goes to the next receiver. Outside a task it blocks the thread.
+    /// Pauses while there is none. If the task is cancelled it unwinds, unless a value was handed to it first: then that
+    /// is received, and the next pause unwinds. Outside a task it blocks the thread.
     ///
     /// # Errors
     /// When the channel is closed and empty, and where nobody can wait.

@@ -1,0 +1,461 @@
+//! The scheduler without its types: who is there, who is ready, who waits for what.
+//!
+//! Everything in here is short and calls nobody back: no code of the user's runs while a list is borrowed.
+//! What that code could be (closures, events, results, what scripts captured) is moved out first and used or
+//! dropped after.
+//!
+//! | file | what |
+//! |---|---|
+//! | `run` | a tick: who is due, in which order, and safe points |
+//! | `ending` | cancelling, ending, giving up |
+//! | `wait` | how a script waits |
+//! | `event` | events, and who waits for them |
+
+use std::any::{Any, TypeId};
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::mem;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::event::Events;
+use super::group::Circle;
+use super::info::{PanicInfo, SlowInfo, Stubborn, TickReport};
+use super::lend::{Perch, Stage};
+use super::owner::Deaths;
+use super::record::{Family, Link, Record, ScriptId, State, Wait};
+use super::run::{AHEAD, Budget};
+use super::scripts::PanicPolicy;
+use super::spawn::Making;
+use crate::coroutine::Payload;
+
+/// A condition, without the type of its world.
+pub(super) type Condition = Box<dyn FnMut(&dyn Any) -> bool>;
+
+/// A condition that a script waits for.
+pub(super) struct Predicate {
+    /// Who waits.
+    pub(super) record: Rc<Record>,
+    /// In which wait.
+    pub(super) number: u64,
+    /// The condition.
+    pub(super) holds: Condition,
+}
+
+/// Those that wait for a phase.
+#[derive(Default)]
+pub(super) struct Phased {
+    /// Who, and in which wait; some are not waiting any more.
+    pub(super) waiting: Vec<(u64, Rc<Record>)>,
+    /// How many of those are not.
+    stale: usize,
+}
+
+/// A hook that is told of panics.
+pub(super) type PanicHook = Rc<dyn Fn(&PanicInfo)>;
+/// A hook that is told of long resumes, and what is long.
+pub(super) type SlowHook = (Duration, Rc<dyn Fn(&SlowInfo)>);
+
+/// What does not change.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    /// Bytes of frames, if not the library's default.
+    pub(super) stack_size: Option<usize>,
+    /// Whether to find out how deep stacks get.
+    pub(super) measure: bool,
+    /// What becomes of panics.
+    pub(super) policy: PanicPolicy,
+    /// How much a tick may unwind.
+    pub(super) unwinding: Budget,
+    /// How often a tick may resume scripts, if not as often as is usual for so many.
+    pub(super) most_resumes: Option<usize>,
+}
+
+/// The scheduler.
+pub(super) struct Kernel {
+    /// What does not change.
+    pub(super) settings: Settings,
+    /// The world's type.
+    pub(super) world_type: TypeId,
+    /// The same, for messages.
+    pub(super) world_name: &'static str,
+    /// The world, during a tick.
+    pub(super) stage: Stage,
+    /// The group that everything is in.
+    pub(super) root: Rc<Circle>,
+    /// The scripts, each at its index.
+    slots: RefCell<Vec<Option<Rc<Record>>>>,
+    /// Indices that nobody has.
+    vacant: RefCell<Vec<u32>>,
+    /// How many scripts there are.
+    live: Cell<usize>,
+    /// How many scripts there have been.
+    serial: Cell<u64>,
+    /// The last number of a wait, a wake, an exit closure.
+    number: Cell<u64>,
+    /// Who may be resumed: first those that a tick left, then those woken since.
+    pub(super) ready: RefCell<VecDeque<Rc<Record>>>,
+    /// How many of those a tick left.
+    pub(super) left: Cell<usize>,
+    /// Who is due; empty but for its memory between two ticks.
+    pub(super) due: Cell<Vec<(u64, Rc<Record>)>>,
+    /// Who waits for which phase.
+    phases: RefCell<BTreeMap<u32, Phased>>,
+    /// Who waits for a condition, by priority and number.
+    pub(super) predicates: RefCell<BTreeMap<(i32, u64), Predicate>>,
+    /// Who waits for events.
+    pub(super) events: Events,
+    /// Who is to take its last step at the next safe point.
+    pub(super) dying: RefCell<VecDeque<Rc<Record>>>,
+    /// Scripts with an owner, by owner and number.
+    owned: RefCell<BTreeMap<(u64, u64), Rc<Record>>>,
+    /// Owners that have died.
+    pub(super) deaths: Arc<Deaths>,
+    /// The singletons that run, by name.
+    pub(super) singletons: RefCell<BTreeMap<Cow<'static, str>, Rc<Record>>>,
+    /// Where those put what they return, by number; of the type that their handles know.
+    pub(super) places: RefCell<BTreeMap<ScriptId, Rc<dyn Any>>>,
+    /// The state of the random numbers.
+    pub(super) random: Cell<u64>,
+    /// Who is told of panics.
+    pub(super) panic_hook: RefCell<Option<PanicHook>>,
+    /// Who is told of long resumes.
+    pub(super) slow_hook: RefCell<Option<SlowHook>>,
+    /// The line that called the tick that is under way.
+    pub(super) ticking: Cell<Option<&'static Location<'static>>>,
+    /// The number of the tick.
+    pub(super) tick: Cell<u64>,
+    /// Whether everything is to end, shields or not.
+    pub(super) closing: Cell<bool>,
+    /// What has happened in this tick; what was spawned before it counts.
+    pub(super) report: RefCell<TickReport>,
+    /// A panic, or the cancellation of what runs the tick, that is to come out of it.
+    pub(super) outgoing: Cell<Option<Payload>>,
+    /// Who was given up since that was asked for.
+    pub(super) stubborn: RefCell<Vec<Stubborn>>,
+    /// Since when the script that runs computes, if it asked: see [`Script::budget`](super::Script::budget).
+    pub(super) computing_since: Cell<Option<Instant>>,
+    /// How many strong handles there are.
+    pub(super) handles: Cell<usize>,
+}
+
+impl Kernel {
+    /// A scheduler for worlds of type `W`.
+    pub(super) fn new<W: 'static>(settings: Settings, seed: u64) -> Self {
+        Self {
+            settings,
+            world_type: TypeId::of::<W>(),
+            world_name: std::any::type_name::<W>(),
+            stage: Stage::default(),
+            root: Circle::root(),
+            slots: RefCell::default(),
+            vacant: RefCell::default(),
+            live: Cell::new(0),
+            serial: Cell::new(0),
+            number: Cell::new(0),
+            ready: RefCell::default(),
+            left: Cell::new(0),
+            due: Cell::default(),
+            phases: RefCell::default(),
+            predicates: RefCell::default(),
+            events: Events::default(),
+            dying: RefCell::default(),
+            owned: RefCell::default(),
+            deaths: Arc::default(),
+            singletons: RefCell::default(),
+            places: RefCell::default(),
+            random: Cell::new(seed),
+            panic_hook: RefCell::default(),
+            slow_hook: RefCell::default(),
+            ticking: Cell::new(None),
+            tick: Cell::new(0),
+            closing: Cell::new(false),
+            report: RefCell::default(),
+            outgoing: Cell::new(None),
+            stubborn: RefCell::default(),
+            computing_since: Cell::new(None),
+            handles: Cell::new(0),
+        }
+    }
+
+    /// A number that was not used before.
+    #[inline]
+    pub(super) fn next_number(&self) -> u64 {
+        let number = self.number.get() + 1;
+        self.number.set(number);
+        number
+    }
+
+    /// Counts something in the report.
+    #[inline]
+    pub(super) fn count(&self, count: impl FnOnce(&mut TickReport)) {
+        count(&mut self.report.borrow_mut());
+    }
+
+    // ---- who is there
+
+    /// A record that nobody knows of yet: [`enter`](Self::enter) or [`forget`](Self::forget) it.
+    pub(super) fn record(&self, making: Making, parent: Option<Rc<Record>>) -> Rc<Record> {
+        let Making { name, priority, group, owner, request, is_body, spawned_at } = making;
+        let index = self.vacant.borrow_mut().pop().unwrap_or_else(|| {
+            let mut slots = self.slots.borrow_mut();
+            slots.push(None);
+            u32::try_from(slots.len() - 1).expect("fewer scripts than that fit into memory")
+        });
+        let serial = self.serial.get() + 1;
+        self.serial.set(serial);
+        Rc::new(Record {
+            id: ScriptId { serial, index },
+            name,
+            label: RefCell::default(),
+            priority,
+            group,
+            owner,
+            request,
+            parent,
+            spawned_at,
+            born: self.root.now(),
+            state: Cell::new(State::Waiting),
+            core: Cell::new(None),
+            perch: Perch::empty(),
+            stack_pointer: Cell::new(0),
+            wait: Cell::new(Wait { number: 0, what: "spawn", at: spawned_at }),
+            link: Cell::default(),
+            held: Cell::new(0),
+            fallible: Cell::new(false),
+            shields: Cell::new(0),
+            cancelled: Cell::new(false),
+            signal: Cell::new(0),
+            raised: Cell::new(0),
+            stubborn: Cell::new(false),
+            exits: RefCell::default(),
+            children: RefCell::default(),
+            family: Cell::new(Family::Each),
+            family_is_over: Cell::new(false),
+            is_body,
+            child_panic: Cell::new(None),
+            joiners: RefCell::default(),
+            payload: Cell::new(None),
+            end: RefCell::default(),
+            resumes: Cell::new(0),
+            lately: Cell::new((0, 0)),
+            spent: Cell::new(0),
+            peak: Cell::new(None),
+        })
+    }
+
+    /// Takes in a script that has its coroutine; it is ready, unless its owner is dead already.
+    pub(super) fn enter(&self, record: &Rc<Record>) {
+        self.admit(record);
+        self.enqueue(record.clone());
+        let orphan = record.owner.as_ref().is_some_and(|bond| bond.is_dead());
+        let late = record.parent.as_ref().is_some_and(|parent| {
+            parent.family_is_over.get() || parent.state.get() == State::Ending
+        });
+        if orphan || late {
+            self.cancel(record);
+        }
+    }
+
+    /// Takes in a script that is not ready yet.
+    pub(super) fn admit(&self, record: &Rc<Record>) {
+        self.slots.borrow_mut()[record.id.index as usize] = Some(record.clone());
+        self.live.set(self.live.get() + 1);
+        self.count(|report| report.spawned += 1);
+        if let Some(parent) = &record.parent {
+            parent.children.borrow_mut().push(record.clone());
+        }
+        if let Some(bond) = &record.owner {
+            self.owned.borrow_mut().insert((bond.number, record.id.serial), record.clone());
+        }
+    }
+
+    /// Lets go of a record that was not taken in.
+    pub(super) fn forget(&self, record: &Record) {
+        self.vacant.borrow_mut().push(record.id.index);
+    }
+
+    /// Takes a script out of all lists of those that are there. What is dropped by that is given back.
+    #[must_use]
+    pub(super) fn strike(&self, record: &Rc<Record>) -> (Option<Rc<Record>>, Option<Rc<dyn Any>>) {
+        let gone = self.slots.borrow_mut()[record.id.index as usize].take();
+        self.vacant.borrow_mut().push(record.id.index);
+        self.live.set(self.live.get() - 1);
+        if let Some(bond) = &record.owner {
+            self.owned.borrow_mut().remove(&(bond.number, record.id.serial));
+        }
+        let mut singletons = self.singletons.borrow_mut();
+        if singletons.get(&record.name).is_some_and(|single| Rc::ptr_eq(single, record)) {
+            singletons.remove(&record.name);
+        }
+        (gone, self.places.borrow_mut().remove(&record.id))
+    }
+
+    /// The script with this number, if it is there.
+    pub(super) fn find(&self, id: ScriptId) -> Option<Rc<Record>> {
+        let slots = self.slots.borrow();
+        slots.get(id.index as usize)?.clone().filter(|record| record.id == id)
+    }
+
+    /// How many scripts there are.
+    pub(super) fn live(&self) -> usize {
+        self.live.get()
+    }
+
+    /// All scripts, in the order in which they were spawned.
+    pub(super) fn all(&self) -> Vec<Rc<Record>> {
+        let mut all: Vec<_> = self.slots.borrow().iter().flatten().cloned().collect();
+        all.sort_unstable_by_key(|record| record.id.serial);
+        all
+    }
+
+    /// How many scripts are like this.
+    pub(super) fn count_where(&self, like: impl Fn(&Record) -> bool) -> usize {
+        self.slots.borrow().iter().flatten().filter(|record| like(record)).count()
+    }
+
+    /// Cancels all scripts that are like this, in the order in which they were spawned.
+    pub(super) fn cancel_where(&self, like: impl Fn(&Record) -> bool) -> usize {
+        let mut all = self.all();
+        all.retain(|record| like(record));
+        all.iter().filter(|record| self.cancel(record)).count()
+    }
+
+    /// Cancels the scripts of owners that have died.
+    #[cold]
+    pub(super) fn bury_owners(&self) {
+        for number in self.deaths.take() {
+            let orphans: Vec<_> = {
+                let owned = self.owned.borrow();
+                owned
+                    .range((number, 0)..=(number, u64::MAX))
+                    .map(|(_, record)| record.clone())
+                    .collect()
+            };
+            for orphan in orphans {
+                self.cancel(&orphan);
+            }
+        }
+    }
+
+    // ---- waking
+
+    /// Gives a script its place in the ready queue, or keeps the wake if its group is paused.
+    #[inline]
+    pub(super) fn enqueue(&self, record: Rc<Record>) {
+        if record.group.is_stopped() {
+            let number = self.next_number();
+            let circle = record.group.clone();
+            circle.hold(number, record);
+        } else {
+            record.state.set(State::Ready);
+            self.ready.borrow_mut().push_back(record);
+        }
+    }
+
+    /// Ends a wait, if the script is still in it. Whoever calls has taken it out of where it was registered.
+    #[inline]
+    pub(super) fn wake(&self, record: Rc<Record>, number: u64) -> bool {
+        if record.state.get() != State::Waiting || record.wait.get().number != number {
+            return false;
+        }
+        record.link.set(Link::Nothing);
+        self.enqueue(record);
+        true
+    }
+
+    /// Ends the waits of many, and empties the list. Fetches those records first that come a bit later.
+    pub(super) fn wake_all(&self, waiting: &mut Vec<(u64, Rc<Record>)>) {
+        for at in 0..waiting.len() {
+            if let Some((_, later)) = waiting.get(at + AHEAD) {
+                later.prefetch();
+            }
+            let (number, record) = &waiting[at];
+            self.wake(record.clone(), *number);
+        }
+        waiting.clear();
+    }
+
+    /// Delivers what was kept while groups were paused, in the order in which it came.
+    pub(super) fn release(&self, held: BTreeMap<u64, Rc<Record>>) {
+        for record in held.into_values() {
+            record.held.set(0);
+            if record.state.get() == State::Held {
+                self.enqueue(record);
+            }
+        }
+    }
+
+    // ---- registering
+
+    /// Registers a script with a phase.
+    #[inline]
+    pub(super) fn add_to_phase(&self, phase: u32, record: &Rc<Record>, number: u64) {
+        let mut phases = self.phases.borrow_mut();
+        phases.entry(phase).or_default().waiting.push((number, record.clone()));
+    }
+
+    /// Wakes those that wait for a phase.
+    pub(super) fn wake_phase(&self, phase: u32) {
+        let mut waiting = match self.phases.borrow_mut().get_mut(&phase) {
+            Some(phased) if !phased.waiting.is_empty() => {
+                phased.stale = 0;
+                mem::take(&mut phased.waiting)
+            }
+            _ => return,
+        };
+        self.wake_all(&mut waiting);
+        // The list keeps its memory.
+        let mut phases = self.phases.borrow_mut();
+        if let Some(phased) = phases.get_mut(&phase) {
+            if phased.waiting.is_empty() {
+                phased.waiting = waiting;
+            }
+        }
+    }
+
+    /// Takes a script out of where it is registered. What is dropped by that is given back.
+    #[must_use]
+    pub(super) fn unlink(&self, record: &Rc<Record>) -> Option<Box<dyn Any>> {
+        let held = record.held.replace(0);
+        if held > 0 {
+            record.group.let_go(held);
+        }
+        let number = record.wait.get().number;
+        match record.link.take() {
+            Link::Nothing => {}
+            Link::Phase(phase) => {
+                if let Some(phased) = self.phases.borrow_mut().get_mut(&phase) {
+                    phased.stale += 1;
+                    if phased.stale > 32 && phased.stale * 2 > phased.waiting.len() {
+                        phased.stale = 0;
+                        phased.waiting.retain(|(number, other)| {
+                            other.wait.get().number == *number
+                                && other.state.get() == State::Waiting
+                                && !Rc::ptr_eq(other, record)
+                        });
+                    }
+                }
+            }
+            Link::Clock(circle, deadline) => {
+                circle.timers.remove(deadline, number);
+            }
+            Link::Frames(circle, deadline) => {
+                circle.frames.remove(deadline, number);
+            }
+            Link::Event(key) => return self.events.remove(key, number),
+            Link::Predicate => {
+                let key = (record.priority, record.id.serial);
+                let predicate = self.predicates.borrow_mut().remove(&key);
+                return predicate.map(|predicate| Box::new(predicate.holds) as Box<dyn Any>);
+            }
+            Link::End(target) => {
+                target.joiners.borrow_mut().retain(|&(_, other)| other != number);
+            }
+        }
+        None
+    }
+}

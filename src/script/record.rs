@@ -1,0 +1,265 @@
+//! A script's record, and its life.
+//!
+//! ```text
+//!            spawn                    wake                       wait
+//!   (new) ---------> ready <-------------------------- waiting <------- running --end--> ended
+//!                     | ^                                 |                ^
+//!      group is       v | last pause                      | cancel         |
+//!      paused:       held  taken back                     v                |
+//!                                                       ending --safe point--  (unwinds)
+//! ```
+//!
+//! The right to be resumed is a place in the ready queue, and only a wake gives it, to a script that waits.
+//! Each wait has a number, never used twice; a wake says which wait it ends, so that one that comes late ends
+//! nothing.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::event::EventKey;
+use super::exit::Exit;
+use super::group::Circle;
+use super::lend::Perch;
+use super::owner::Bond;
+use crate::coroutine::{Core, Payload, prefetch};
+use crate::stacks::Request;
+
+/// A script's number. No two scripts of a [`Scripts`](super::Scripts) have the same, ever.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScriptId {
+    /// The how manieth to be spawned, from 1 on.
+    pub(super) serial: u64,
+    /// Where the scheduler keeps it.
+    pub(super) index: u32,
+}
+
+impl fmt::Debug for ScriptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ScriptId({})", self.serial)
+    }
+}
+
+impl fmt::Display for ScriptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.serial)
+    }
+}
+
+/// Where a script is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// In the ready queue.
+    Ready,
+    /// Woken, but its group is paused.
+    Held,
+    /// On its stack, now.
+    Running,
+    /// Waits for something.
+    Waiting,
+    /// Cancelled: its next step is its last, and is made at a safe point.
+    Ending,
+    /// Over.
+    Ended,
+}
+
+/// What a script waits for, and where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    /// The number of this wait.
+    pub(super) number: u64,
+    /// The name of the operation.
+    pub(super) what: &'static str,
+    /// The line that called it.
+    pub(super) at: &'static Location<'static>,
+}
+
+/// Where a script is registered while it waits, so that it can be taken out again.
+#[derive(Default)]
+pub(super) enum Link {
+    /// Nowhere.
+    #[default]
+    Nothing,
+    /// In the list of a phase.
+    Phase(u32),
+    /// On a clock.
+    Clock(Rc<Circle>, u64),
+    /// On a counter of frames.
+    Frames(Rc<Circle>, u64),
+    /// With those that wait for a type of events.
+    Event(EventKey),
+    /// With the predicates.
+    Predicate,
+    /// With those that wait for this script's end.
+    End(Rc<Record>),
+}
+
+/// What a script's children mean to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    /// There are none, or each is for itself: a scope.
+    Each,
+    /// All have to come to their end.
+    All,
+    /// The first that comes to its end is enough.
+    Race,
+}
+
+/// How a script ended.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    /// Its closure returned.
+    Done,
+    /// It was cancelled, or ended itself.
+    Cancelled,
+    /// Its closure panicked.
+    Panicked(super::PanicInfo),
+}
+
+/// One script.
+pub(super) struct Record {
+    /// Its number.
+    pub(super) id: ScriptId,
+    /// Its name.
+    pub(super) name: Cow<'static, str>,
+    /// What it says that it is doing.
+    pub(super) label: RefCell<Option<Cow<'static, str>>>,
+    /// Who goes first in a tick: the lower.
+    pub(super) priority: i32,
+    /// The group that it is in.
+    pub(super) group: Rc<Circle>,
+    /// The owner that it is bound to.
+    pub(super) owner: Option<Arc<Bond>>,
+    /// What stack it asked for; its children ask for the same.
+    pub(super) request: Request,
+    /// The script whose frame it borrows.
+    pub(super) parent: Option<Rc<Record>>,
+    /// Where it was spawned.
+    pub(super) spawned_at: &'static Location<'static>,
+    /// When it was spawned, on the root clock.
+    pub(super) born: u64,
+    /// Where it is in its life.
+    pub(super) state: Cell<State>,
+    /// Its coroutine; taken out while it runs, gone once it has ended.
+    pub(super) core: Cell<Option<Core<(), (), ()>>>,
+    /// The inner end of its coroutine.
+    pub(super) perch: Perch,
+    /// Where its stack pointer was when it paused, for fetching that into the cache.
+    pub(super) stack_pointer: Cell<usize>,
+    /// What it waits for, or waited for last.
+    pub(super) wait: Cell<Wait>,
+    /// Where it is registered.
+    pub(super) link: Cell<Link>,
+    /// The number of the wake that its group keeps for it; 0 if it keeps none.
+    pub(super) held: Cell<u64>,
+    /// Whether the wait that it is in can be given up with an error.
+    pub(super) fallible: Cell<bool>,
+    /// In how many shields it is.
+    pub(super) shields: Cell<u32>,
+    /// Whether it is cancelled. It may be so and not end yet: in a shield.
+    pub(super) cancelled: Cell<bool>,
+    /// The number of the signal that unwinds it.
+    pub(super) signal: Cell<u64>,
+    /// How often its cancellation was raised.
+    pub(super) raised: Cell<u32>,
+    /// Whether it was given up because it would not end.
+    pub(super) stubborn: Cell<bool>,
+    /// What is to be done when it ends; the last first.
+    pub(super) exits: RefCell<Vec<Exit>>,
+    /// The scripts that borrow its frame, in the order in which they were spawned.
+    pub(super) children: RefCell<Vec<Rc<Record>>>,
+    /// What those mean to each other.
+    pub(super) family: Cell<Family>,
+    /// Whether what they are for is over, so that one that comes now is cancelled at once.
+    pub(super) family_is_over: Cell<bool>,
+    /// Whether it is the closure of a scope, without which the scope's other children are not needed.
+    pub(super) is_body: bool,
+    /// The panic of the first child that panicked.
+    pub(super) child_panic: Cell<Option<Payload>>,
+    /// Who waits for its end, and in which wait.
+    pub(super) joiners: RefCell<Vec<(Rc<Record>, u64)>>,
+    /// What its closure panicked with, until it is known what becomes of that.
+    pub(super) payload: Cell<Option<Payload>>,
+    /// How it ended.
+    pub(super) end: RefCell<Option<End>>,
+    /// How often it was resumed.
+    pub(super) resumes: Cell<u64>,
+    /// In which tick it was resumed last, and how often there.
+    pub(super) lately: Cell<(u64, u64)>,
+    /// How often it asked for its budget since it was resumed.
+    pub(super) spent: Cell<usize>,
+    /// Bytes of stack at the deepest, once it has ended and if that was measured.
+    pub(super) peak: Cell<Option<usize>>,
+}
+
+impl Record {
+    /// Whether this or anything that it borrows from is `other`.
+    pub(super) fn is_in(&self, other: &Record) -> bool {
+        let mut here = self;
+        loop {
+            if std::ptr::eq(here, other) {
+                return true;
+            }
+            match &here.parent {
+                Some(parent) => here = parent,
+                None => return false,
+            }
+        }
+    }
+
+    /// The script around it that borrows from nobody.
+    pub(super) fn topmost(self: &Rc<Self>) -> Rc<Record> {
+        let mut here = self;
+        while let Some(parent) = &here.parent {
+            here = parent;
+        }
+        here.clone()
+    }
+
+    /// Fetches the record into the cache, for a resume that is some way off.
+    #[inline(always)]
+    pub(super) fn prefetch(&self) {
+        let here = std::ptr::from_ref(self).cast::<()>();
+        for line in 0..size_of::<Self>().div_ceil(64) {
+            prefetch(here.wrapping_byte_add(line * 64));
+        }
+    }
+
+    /// Fetches its stack into the cache, for a resume that is near; the record is there by now.
+    #[inline(always)]
+    pub(super) fn prefetch_stack(&self) {
+        let sp = self.stack_pointer.get();
+        for line in 0..4 {
+            prefetch(std::ptr::without_provenance(sp + line * 64));
+        }
+        self.perch.prefetch();
+    }
+
+    /// Whether it is over.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state.get() == State::Ended
+    }
+
+    /// Whether it has ever run.
+    pub(super) fn has_started(&self) -> bool {
+        self.resumes.get() > 0
+    }
+
+    /// Bytes of stack at the deepest so far, if that is measured.
+    pub(super) fn stack_used(&self) -> Option<usize> {
+        let Some(core) = self.core.take() else { return self.peak.get() };
+        let used = core.stack_used();
+        self.core.set(Some(core));
+        used
+    }
+}
+
+/// Messages name a script this way.
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "script `{}` ({}, spawned at {})", self.name, self.id, self.spawned_at)
+    }
+}
