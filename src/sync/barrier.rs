@@ -87,6 +87,11 @@ impl Operation for Arriving {
         &mut state.waiting
     }
 
+    /// All are there, and the last one is about to let the others go.
+    fn is_complete(state: &State, slot: &Arrival) -> bool {
+        slot.generation < state.generation
+    }
+
     /// All the others go on as well.
     fn pass_on(_: &mut State, _: &mut Arrival) -> Option<Woken> {
         None

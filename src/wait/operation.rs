@@ -63,6 +63,11 @@ pub(crate) trait Operation {
         None
     }
 
+    /// Whether it is as good as completed: somebody is about to come to it, and who leaves now leaves with that.
+    fn is_complete(_: &Self::State, _: &Self::Slot) -> bool {
+        false
+    }
+
     /// Whoever has what is waited for will never give it back: one who waits goes on, without it.
     fn give_up_waiting(_: &mut Self::State) -> Option<Woken> {
         None
@@ -361,7 +366,8 @@ impl<'a, O: Operation> Stands<'a, O> {
             // SAFETY: the place was put into this queue, and nowhere else. With the lock taken nobody is between
             // unlinking it and saying *done*. Once it is unlinked the slot is this waiter's own.
             unsafe {
-                let unlinked = O::queue(state).unlink(self.place);
+                let unlinked = O::queue(state).unlink(self.place)
+                    && !self.place.slot(|slot| O::is_complete(state, slot));
                 let woken =
                     if unlinked { self.place.slot(|slot| O::left(state, slot)) } else { None };
                 (unlinked, woken)
@@ -385,7 +391,6 @@ impl<'a, O: Operation> Stands<'a, O> {
     #[inline(never)]
     fn give_up(&self) {
         if !self.leaves_first() {
-            debug_assert!(self.waiter.is_done());
             self.after(O::pass_on);
         }
     }

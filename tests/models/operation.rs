@@ -135,6 +135,21 @@ fn what_was_handed_to_a_task_that_is_cancelled_goes_to_the_next() {
 }
 
 #[test]
+fn what_was_handed_to_a_task_that_is_given_up_stays_where_it_was() {
+    check(|| {
+        let channel = shared(1);
+        let sending = sending(&channel, 7);
+        Home::gives_up();
+        let received = receive_in_a_task(Arc::new(Inbox::new(None)), &channel);
+        // It had it only if it was there before it had to wait.
+        assert_eq!(received.is_some(), Home.is_given_up());
+        sending.join().unwrap();
+        assert_eq!(channel.with(|state| state.receiving.len()), 0);
+        assert_eq!(usize::from(received.is_some()) + len(&channel), 1, "it went nowhere, or twice");
+    });
+}
+
+#[test]
 fn a_sender_that_is_cancelled_is_received_or_takes_its_value_along() {
     check(|| {
         let channel = shared(0);

@@ -153,7 +153,7 @@ fn of_a_channel_and_a_gate_one_is_taken() {
 
 #[test]
 fn a_task_chooses_as_a_thread_does() {
-    check_within(2, || {
+    check_within(1, || {
         let inbox = Arc::new(Inbox::new(None));
         let _home = Home::open(&inbox);
         of_a_channel_and_a_gate(|| Asker::Task(&TASK));

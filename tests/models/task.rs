@@ -36,6 +36,8 @@ pub(crate) mod home {
         static WOKEN: Cell<bool> = Cell::new(false);
         /// Whether its task was cancelled.
         static CANCELLED: Cell<bool> = Cell::new(false);
+        /// Whether its task is given up as soon as it waits.
+        static GIVEN_UP: Cell<bool> = Cell::new(false);
         /// The number of the loop, where a model is about that; else 0.
         static NUMBER: Cell<u64> = Cell::new(0);
     }
@@ -48,6 +50,21 @@ pub(crate) mod home {
         pub(crate) fn open(inbox: &Arc<Inbox>) -> Open {
             INBOX.with(|own| own.replace(Some(inbox.clone())));
             Open
+        }
+
+        /// From now on this thread's task is given up as soon as it waits.
+        pub(crate) fn gives_up() {
+            GIVEN_UP.with(|own| own.set(true));
+        }
+
+        /// Whether it is, or is still to be.
+        pub(crate) fn is_given_up(&self) -> bool {
+            GIVEN_UP.with(Cell::get)
+        }
+
+        /// It was.
+        pub(crate) fn was_given_up(&self) {
+            GIVEN_UP.with(|own| own.set(false));
         }
 
         /// Gives this thread a loop with this number, for good.
@@ -272,6 +289,13 @@ pub(crate) fn wait_until(
 ) -> Result<(), Denied> {
     let home = task.home();
     let inbox = home.inbox();
+    if home.is_given_up() {
+        task.waits_for(wait);
+        home.was_given_up();
+        // In the library it never goes on. Here whoever waited has nothing more to do in its queue.
+        task.give_up();
+        return Err(Denied::Cancelled);
+    }
     loop {
         if done() {
             return Ok(());
