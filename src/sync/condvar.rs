@@ -29,35 +29,44 @@ use crate::wait::{Asker, Attempt, Locked, Operation, Queue, Woken, wake};
 /// });
 /// ```
 pub struct Condvar {
-    /// Who waits; a slot says whether its waiter was notified.
-    waiting: Locked<Queue<bool>>,
+    /// Who waits; a slot says how its waiter was notified.
+    waiting: Locked<Queue<Option<Notice>>>,
+}
+
+/// How somebody was notified.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Notice {
+    /// As the one who had waited longest.
+    One,
+    /// As all who waited.
+    All,
 }
 
 /// The one who has waited longest is notified.
-fn notify(waiting: &mut Queue<bool>) -> Option<Woken> {
-    waiting.complete(|notified| *notified = true).map(|((), woken)| woken)
+fn notify(waiting: &mut Queue<Option<Notice>>) -> Option<Woken> {
+    waiting.complete(|notice| *notice = Some(Notice::One)).map(|((), woken)| woken)
 }
 
 /// Waiting for a notification.
 struct Waiting;
 
 impl Operation for Waiting {
-    type State = Queue<bool>;
-    type Slot = bool;
+    type State = Queue<Option<Notice>>;
+    type Slot = Option<Notice>;
 
     #[inline(always)]
-    fn attempt(_: &mut Queue<bool>, _: &mut bool) -> Attempt {
+    fn attempt(_: &mut Self::State, _: &mut Option<Notice>) -> Attempt {
         Attempt::Wait
     }
 
     #[inline(always)]
-    fn queue(state: &mut Queue<bool>) -> &mut Queue<bool> {
+    fn queue(state: &mut Self::State) -> &mut Self::State {
         state
     }
 
-    /// The next one gets the notification.
-    fn pass_on(state: &mut Queue<bool>, notified: &mut bool) -> Option<Woken> {
-        if std::mem::take(notified) { notify(state) } else { None }
+    /// The next one gets the notification, unless all have got it.
+    fn pass_on(state: &mut Self::State, notice: &mut Option<Notice>) -> Option<Woken> {
+        if notice.take() == Some(Notice::One) { notify(state) } else { None }
     }
 }
 
@@ -111,26 +120,19 @@ impl Condvar {
     ) -> MutexGuard<'a, T> {
         let wait = Wait { what: &"wait", at, subject: Subject::NONE };
         let origin = guard.origin();
-        let waited =
-            self.waiting.operate_and::<Waiting>(Asker::here(at), wait, false, || drop(guard));
-        if let Err((denied, _)) = waited {
-            self.wait_all_the_same(denied, wait);
+        let give_back = || drop(guard);
+        match (Asker::here(at), Home::running_task()) {
+            // Nothing unwinds in this program: it waits as ever.
+            (Asker::Nobody(Denied::Cancelled), Some(task)) => {
+                self.waiting.insist_and::<Waiting>(task, wait, None, give_back);
+            }
+            (Asker::Nobody(_), _) => cannot_wait(wait, &"nobody knows who will notify it"),
+            (asker, _) => {
+                // Whoever may wait here does: it is notified.
+                let _ = self.waiting.operate_and::<Waiting>(asker, wait, None, give_back);
+            }
         }
         MutexGuard::of(origin.lend(&"lock", at))
-    }
-
-    /// Waits where one cannot pause.
-    #[cold]
-    #[inline(never)]
-    #[track_caller]
-    fn wait_all_the_same(&self, denied: Denied, wait: Wait) {
-        match (denied, Home::running_task()) {
-            // Nothing unwinds in this program: it waits as ever.
-            (Denied::Cancelled, Some(task)) => {
-                self.waiting.insist::<Waiting>(task, wait, false);
-            }
-            _ => cannot_wait(wait, &"nobody knows who will notify it"),
-        }
     }
 
     /// Lets the one go on that has waited longest. Returns whether there was one.
@@ -152,7 +154,7 @@ impl Condvar {
         let before = self.waiting.with(|waiting| waiting.next_ticket());
         let mut notified = 0;
         self.waiting.wake_all(|waiting| {
-            let ((), woken) = waiting.complete_before(before, |slot| *slot = true)?;
+            let ((), woken) = waiting.complete_before(before, |slot| *slot = Some(Notice::All))?;
             notified += 1;
             Some(woken)
         });

@@ -209,7 +209,23 @@ impl<S> Locked<S> {
     /// Does an operation that must not be given up, and waits for that whatever is cancelled meanwhile.
     #[inline(always)]
     #[track_caller]
-    pub(crate) fn insist<O>(&self, task: &'static Task, wait: Wait, mut slot: O::Slot) -> O::Slot
+    pub(crate) fn insist<O>(&self, task: &'static Task, wait: Wait, slot: O::Slot) -> O::Slot
+    where
+        O: Operation<State = S>,
+    {
+        self.insist_and::<O>(task, wait, slot, || ())
+    }
+
+    /// The same, and does something when it has its place in the queue, before it pauses.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn insist_and<O>(
+        &self,
+        task: &'static Task,
+        wait: Wait,
+        mut slot: O::Slot,
+        queued: impl FnOnce(),
+    ) -> O::Slot
     where
         O: Operation<State = S>,
     {
@@ -225,6 +241,7 @@ impl<S> Locked<S> {
         held.state(|state| unsafe { O::queue(state).link(&place) });
         drop(held);
         let stands = Stands::<O>::new(self, &waiter, &place);
+        queued();
         {
             let (_known, wait) = stands.known(task, wait);
             wait_shielded(task, wait, || waiter.is_done());
