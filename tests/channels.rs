@@ -1134,3 +1134,34 @@ fn a_loop_that_is_dropped_takes_its_places_out_of_every_queue() {
     assert_eq!((stats.waiting_senders, stats.waiting_receivers), (0, 0));
     assert_eq!((receiver.sender_count(), receiver.receiver_count()), (1, 1));
 }
+
+// Fairness.
+
+#[test]
+fn a_task_that_never_has_to_wait_lets_others_go_first_now_and_then() {
+    let mut events = virtually();
+    let operations = events.run(|| {
+        let (sender, receiver) = channel::unbounded();
+        let mutex = Mutex::new(());
+        let (operations, others) = (Cell::new(0), Cell::new(0));
+        segno::scope(|s| {
+            s.spawn(|| {
+                while others.get() < 3 && operations.get() < 10_000 {
+                    sender.send(()).unwrap();
+                    receiver.recv().unwrap();
+                    drop(mutex.lock());
+                    operations.set(operations.get() + 3);
+                }
+            });
+            s.spawn(|| {
+                for _ in 0..3 {
+                    others.set(others.get() + 1);
+                    segno::yield_now();
+                }
+            });
+        });
+        operations.get()
+    });
+    // The budget is 64.
+    assert!((130..=210).contains(&operations.unwrap()), "the others had to wait for long");
+}

@@ -60,8 +60,8 @@ fn of_two_that_come_at_once_one_is_taken_and_the_other_stays() {
     check_within(1, || {
         let both = two(1);
         let threads = [sender(&both, 0), sender(&both, 1)];
-        let (a, b) = (receiving(&both[0]), receiving(&both[1]));
-        let which = first_of([AnyArm::new(&a), AnyArm::new(&b)], Asker::Thread);
+        let (mut a, mut b) = (receiving(&both[0]), receiving(&both[1]));
+        let which = first_of([AnyArm::new(&mut a), AnyArm::new(&mut b)], Asker::Thread);
         let got = if which == 0 { a.into_slot() } else { b.into_slot() };
         assert_eq!(*got.flatten().expect("what was chosen is there"), which as u8);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
@@ -76,8 +76,8 @@ fn the_same_channel_twice_is_one_lock_and_one_value() {
         let both = two(1);
         let one = &both[0];
         let thread = sender(&both, 0);
-        let (a, b) = (receiving(one), receiving(one));
-        let which = first_of([AnyArm::new(&a), AnyArm::new(&b)], Asker::Thread);
+        let (mut a, mut b) = (receiving(one), receiving(one));
+        let which = first_of([AnyArm::new(&mut a), AnyArm::new(&mut b)], Asker::Thread);
         let (got, not) = if which == 0 { (a, b) } else { (b, a) };
         assert!(got.into_slot().flatten().is_some());
         assert!(not.into_slot().flatten().is_none());
@@ -92,14 +92,14 @@ fn two_who_choose_meet() {
         let both = two(0);
         let theirs = both.clone();
         let thread = thread::spawn(move || {
-            let (a, b) = (sending(&theirs[0], 1), receiving(&theirs[1]));
-            let which = first_of([AnyArm::new(&a), AnyArm::new(&b)], Asker::Thread);
+            let (mut a, mut b) = (sending(&theirs[0], 1), receiving(&theirs[1]));
+            let which = first_of([AnyArm::new(&mut a), AnyArm::new(&mut b)], Asker::Thread);
             let (a, b) = (a.into_slot().flatten(), b.into_slot().flatten());
             assert_eq!((a.is_none(), b.is_some()), (which == 0, which == 1));
             which
         });
-        let (a, b) = (receiving(&both[0]), sending(&both[1], 2));
-        let which = first_of([AnyArm::new(&a), AnyArm::new(&b)], Asker::Thread);
+        let (mut a, mut b) = (receiving(&both[0]), sending(&both[1], 2));
+        let which = first_of([AnyArm::new(&mut a), AnyArm::new(&mut b)], Asker::Thread);
         let (a, b) = (a.into_slot().flatten(), b.into_slot().flatten());
         assert_eq!((a.is_some(), b.is_none()), (which == 0, which == 1));
         assert_eq!(which, thread.join().unwrap(), "they met in two places");
@@ -136,8 +136,8 @@ fn of_a_channel_and_a_gate(asker: fn() -> Asker) {
     let (giver, taker) = gate();
     let giving = thread::spawn(move || drop(giver.give(Arc::new(9))));
     let sending = sender(&both, 0);
-    let (a, b) = (receiving(one), Gated { taker: &taker, watching: Cell::new(false) });
-    let which = first_of([AnyArm::new(&a), AnyArm::new(&b)], asker());
+    let (mut a, mut b) = (receiving(one), Gated { taker: &taker, watching: Cell::new(false) });
+    let which = first_of([AnyArm::new(&mut a), AnyArm::new(&mut b)], asker());
     let got = a.into_slot().flatten();
     assert_eq!(got.is_some(), which == 0);
     [giving, sending].into_iter().for_each(|thread| thread.join().unwrap());
