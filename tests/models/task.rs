@@ -212,7 +212,10 @@ pub(crate) mod record {
     }
 
     #[derive(Default)]
-    pub(crate) struct Possession;
+    pub(crate) struct Possession {
+        /// What else there is to say about it.
+        pub(crate) words: (),
+    }
 
     #[derive(Debug)]
     pub struct TaskId(pub(crate) u64);
