@@ -23,7 +23,7 @@ use std::panic::Location;
 use std::ptr;
 use std::time::Duration;
 
-use super::lock::Locked;
+use super::lock::{Held, Locked};
 use super::queue::{Place, Queue, Waiter};
 use super::sleeper::{Sleeper, Woken};
 use crate::model::{park, park_timeout};
@@ -149,12 +149,7 @@ impl<S> Locked<S> {
     where
         O: Operation<State = S>,
     {
-        let mut held = self.hold();
-        if let Attempt::Done(woken) = held.state(|state| O::attempt(state, &mut slot)) {
-            drop(held);
-            wake(woken);
-            return Ok(slot);
-        }
+        let Some(mut held) = self.try_first::<O>(&mut slot) else { return Ok(slot) };
         let sleeper = match asker {
             Asker::Task(task) => Sleeper::task(task),
             Asker::Thread => Sleeper::thread(),
@@ -191,18 +186,32 @@ impl<S> Locked<S> {
         }
     }
 
+    /// Tries an operation. If it has to wait, the lock stays held: nobody comes between the look and the place.
+    #[inline(always)]
+    fn try_first<O>(&self, slot: &mut O::Slot) -> Option<Held<'_, S>>
+    where
+        O: Operation<State = S>,
+    {
+        let mut held = self.hold();
+        match held.state(|state| O::attempt(state, slot)) {
+            Attempt::Done(woken) => {
+                drop(held);
+                wake(woken);
+                None
+            }
+            Attempt::Wait => Some(held),
+        }
+    }
+
     /// Does an operation if that succeeds at once. If not, the slot comes back as it was.
     #[inline(always)]
     pub(crate) fn attempt<O>(&self, mut slot: O::Slot) -> Result<O::Slot, O::Slot>
     where
         O: Operation<State = S>,
     {
-        match self.with(|state| O::attempt(state, &mut slot)) {
-            Attempt::Done(woken) => {
-                wake(woken);
-                Ok(slot)
-            }
-            Attempt::Wait => Err(slot),
+        match self.try_first::<O>(&mut slot) {
+            None => Ok(slot),
+            Some(_) => Err(slot),
         }
     }
 
@@ -229,12 +238,7 @@ impl<S> Locked<S> {
     where
         O: Operation<State = S>,
     {
-        let mut held = self.hold();
-        if let Attempt::Done(woken) = held.state(|state| O::attempt(state, &mut slot)) {
-            drop(held);
-            wake(woken);
-            return slot;
-        }
+        let Some(mut held) = self.try_first::<O>(&mut slot) else { return slot };
         let waiter = Waiter::new(Sleeper::task(task));
         let place = Place::only(&waiter, slot);
         // SAFETY: as in `operate`.
@@ -257,12 +261,7 @@ impl<S> Locked<S> {
     where
         O: Operation<State = S>,
     {
-        let mut held = self.hold();
-        if let Attempt::Done(woken) = held.state(|state| O::attempt(state, &mut slot)) {
-            drop(held);
-            wake(woken);
-            return slot;
-        }
+        let Some(mut held) = self.try_first::<O>(&mut slot) else { return slot };
         let waiter = Waiter::new(Sleeper::thread());
         let place = Place::only(&waiter, slot);
         // SAFETY: as in `operate`; nothing unwinds out of the loop below.
