@@ -348,6 +348,7 @@ mod time;
 mod scope;
 pub mod sync;
 pub mod unblock;
+pub mod pool;
 pub mod script;
 pub mod testing;
 
@@ -359,6 +360,7 @@ pub use event_loop::{
     LoopHandle, Panic, RunError, StuckTask, TaskBuilder, external, handle, run, spawn, task,
 };
 pub use generator::{Generator, Items, Outlet, ScopedGenerator};
+pub use pool::Pool;
 pub use report::{Report, ReportKind, on_report};
 pub use scope::{
     CancelHandle, CancelScope, Cancelled, Elapsed, ScopedJoinHandle, ScopedTask, TryScopedTask,

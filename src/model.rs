@@ -6,7 +6,7 @@
 pub(crate) mod sync {
     //! What threads share.
 
-    pub(crate) use std::sync::{Arc, Mutex, PoisonError, atomic};
+    pub(crate) use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic};
 }
 pub(crate) use std::hint::spin_loop;
 pub(crate) use std::thread::{Thread, current, park, park_timeout};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, foundations first, and what each may import besides the two at the top.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("report", &[]),
     ("model", &[]),
     ("erase", &["report"]),
@@ -12,12 +12,13 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("coroutine", &["report", "erase", "stacks"]),
     ("generator", &["stacks", "coroutine"]),
     ("task", &["report", "model", "erase", "stacks", "coroutine"]),
-    ("wait", &["report", "model", "task"]),
+    ("wait", &["report", "model", "erase", "stacks", "coroutine", "task"]),
     ("event_loop", &["report", "model", "stacks", "coroutine", "task", "wait"]),
     ("time", &["task"]),
     ("scope", &["report", "model", "stacks", "coroutine", "task", "event_loop"]),
     ("sync", &["report", "task", "wait", "event_loop", "scope"]),
     ("unblock", &["erase", "task", "wait"]),
+    ("pool", &["model", "stacks", "coroutine", "task", "wait", "event_loop", "scope", "sync"]),
     ("script", &["report", "erase", "stacks", "coroutine"]),
     ("testing", &["stacks", "coroutine", "task", "event_loop", "scope"]),
 ];

@@ -119,8 +119,13 @@ impl DeadlockReport {
         name.map_or(format!("{id}"), |name| format!("`{name}`"))
     }
 
+    /// Its tasks.
+    pub(crate) fn into_tasks(self) -> Vec<StuckTask> {
+        self.tasks
+    }
+
     /// What there is to say about a loop.
-    pub(super) fn of(home: &Home) -> Self {
+    pub(crate) fn of(home: &Home) -> Self {
         let stuck = home.all().filter_map(|task| describe(home, task));
         Self { tasks: stuck.collect() }
     }
@@ -131,7 +136,7 @@ fn describe(home: &Home, task: &'static Task) -> Option<StuckTask> {
     let wait = task.wait()?;
     debug_assert_eq!(task.state(), State::Paused);
     let named = |id: u64| {
-        let other = home.all().find(|other| id != 0 && other.id() == id)?;
+        let other = home.all().find(|other| id != 0 && other.identity() == id)?;
         Some(other.with_described(|described| format!("task {described}")))
     };
     let holder = task.waits_for_holder();

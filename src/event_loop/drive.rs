@@ -18,7 +18,10 @@ use super::deadlock::{DeadlockReport, waits_for_others};
 use super::registry;
 use crate::coroutine::Step;
 use crate::report::{self, ReportKind};
-use crate::task::{Boundary, CancelKind, CancelReason, Event, Home, Message, Task};
+use crate::task::{
+    Boundary, CancelKind, CancelReason, Event, Home, Message, RemoteTask, Source, Task,
+};
+use crate::wait;
 
 /// Resumes between two looks at the clock, and at mail in a long round, at most.
 const LOOK_AFTER: usize = 64;
@@ -33,6 +36,10 @@ const AHEAD: usize = 8;
 const SAY_AFTER: Duration = Duration::from_secs(1);
 /// Queues shorter than this fit the cache without that.
 const LONG: usize = 1024;
+/// Resumes after which a loop of a pool begins something new although it has tasks that go on.
+const BEGIN_AFTER: usize = 64;
+/// How often a loop of a pool looks that is to end and can do nothing, whether all others are in the same state.
+const STILL: Duration = Duration::from_millis(5);
 
 /// Why the loop has nothing to do.
 pub(super) enum Idle {
@@ -60,6 +67,8 @@ pub(super) enum Until {
     Empty(&'static Boundary),
     /// Nothing is ready, or no task is left.
     Alone,
+    /// The pool that it belongs to is to end.
+    Closing,
 }
 
 impl EventLoop {
@@ -72,6 +81,13 @@ impl EventLoop {
         let exact = home.time.is_virtual();
         home.ready.begin_round();
         let mut left = home.ready.len();
+        if let Some(source) = home.source() {
+            if left > 0 {
+                source.is_busy();
+            } else {
+                left = usize::from(self.begin_one(source, false));
+            }
+        }
         while left > 0 {
             self.most.set(self.most.get().max(home.tasks()));
             for _ in 0..resumes {
@@ -91,6 +107,11 @@ impl EventLoop {
                     }
                     home.ready.begin_round();
                     left = home.ready.len();
+                    if left == 0 {
+                        if let Some(source) = home.source() {
+                            left = usize::from(self.begin_one(source, false));
+                        }
+                    }
                     if left == 0 || exact || self.inbox().has_mail() {
                         break;
                     }
@@ -101,6 +122,9 @@ impl EventLoop {
                 break;
             }
             resumes = self.look();
+            if let Some(source) = home.source() {
+                self.begin_one_now_and_then(source, resumes);
+            }
         }
         if let Some(watch) = self.watch() {
             watch.rests();
@@ -114,6 +138,37 @@ impl EventLoop {
             Until::Once => left == 0,
             Until::Empty(boundary) => boundary.children() == 0,
             Until::Alone => self.home().tasks() == 0,
+            Until::Closing => self.home().source().is_none_or(|source| source.is_closing()),
+        }
+    }
+
+    /// Makes a task of what its pool has to do, if there is anything; to run before all others, or after them.
+    #[inline(always)]
+    fn begin_one(&self, source: &dyn Source, first: bool) -> bool {
+        let home = self.home();
+        home.set_current(None);
+        while let Some(unstarted) = source.next() {
+            if source.is_closing() {
+                wait::refuse(unstarted);
+            } else if let Some(task) = wait::start(unstarted, home) {
+                self.begun.set(0);
+                if first {
+                    task.enqueue_first();
+                } else {
+                    task.enqueue();
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The same while there are tasks that go on, so that nothing waits for ever to begin.
+    fn begin_one_now_and_then(&self, source: &dyn Source, resumes: usize) {
+        self.begun.set(self.begun.get() + resumes);
+        if self.begun.get() >= BEGIN_AFTER {
+            self.begun.set(0);
+            self.begin_one(source, true);
         }
     }
 
@@ -181,10 +236,47 @@ impl EventLoop {
             match home.obey(message) {
                 Some(Message::Post(make)) => make(Some(home)),
                 Some(Message::Stop(at)) => self.stop_running(at),
+                Some(Message::Doomed(task)) => self.retire_owner(task),
                 _ => {}
             }
         });
         read
+    }
+
+    /// Gives up a task of this loop that lent its frames to one which will not end.
+    #[cold]
+    fn retire_owner(&self, task: RemoteTask) {
+        let home = self.home();
+        if let Some(task) = task.here(home) {
+            task.with_described(|described| {
+                report::tell(
+                    ReportKind::Retired,
+                    format!(
+                        "task {described} is given up, because one on another thread that borrows from it was"
+                    ),
+                );
+            });
+            retire_family(home, task);
+        }
+    }
+
+    /// Sleeps until there is mail, or for that long; or, in a pool, until there is something to begin.
+    fn sleep(&self, patience: Patience, at_most: Option<Duration>) {
+        match self.home().source() {
+            // A pool that ends gets no work any more.
+            Some(source) if source.is_closing() => {
+                if patience == Patience::Draining {
+                    self.inbox().sleep(at_most);
+                }
+            }
+            Some(source) => {
+                if source.lies_down() {
+                    self.inbox().sleep(at_most);
+                    source.gets_up();
+                }
+            }
+            None => self.inbox().sleep(at_most),
+        }
     }
 
     /// Waits until something is ready.
@@ -198,7 +290,7 @@ impl EventLoop {
         match home.nearest() {
             Some(deadline) if home.time.is_virtual() => {
                 if self.inbox().is_awaited() || home.waits_outside() {
-                    self.inbox().sleep(None);
+                    self.sleep(patience, None);
                 } else {
                     home.time.jump(deadline);
                 }
@@ -207,7 +299,7 @@ impl EventLoop {
                 let left = deadline.saturating_sub(home.time.now());
                 if left > 0 {
                     self.trim();
-                    self.inbox().sleep(Some(Duration::from_nanos(left)));
+                    self.sleep(patience, Some(Duration::from_nanos(left)));
                     // No task took that time, and nobody knows what the next ones will take.
                     self.looked.set(u64::MAX);
                     self.pace.set(1);
@@ -216,14 +308,21 @@ impl EventLoop {
             None => {
                 let hopeless = patience == Patience::Draining || home.time.is_virtual();
                 if hopeless && !home.may_be_woken() && !waits_for_others(home) {
-                    return Idle::Deadlock(DeadlockReport::of(home));
+                    match home.source() {
+                        // Others of the pool may yet do something for those that wait here.
+                        Some(source) if !source.is_all_still() => {
+                            self.inbox().sleep(Some(STILL));
+                            return Idle::Over;
+                        }
+                        _ => return Idle::Deadlock(DeadlockReport::of(home)),
+                    }
                 }
                 self.trim();
                 if patience == Patience::Draining && !self.said.get() {
-                    self.inbox().sleep(Some(SAY_AFTER));
+                    self.sleep(patience, Some(SAY_AFTER));
                     self.say_who_is_left();
                 } else {
-                    self.inbox().sleep(None);
+                    self.sleep(patience, None);
                 }
             }
         }

@@ -13,10 +13,10 @@ use crate::coroutine::{self, Payload};
 use crate::report::{self, ReportKind};
 use crate::stacks::SpawnError;
 use crate::task::{
-    CancelKind, CancelReason, Denied, Described, Home, Job, Message, Outside, Refusal, RemoteTask,
-    Subject, Task, TaskId, Wait,
+    Boundary, CancelKind, CancelReason, Denied, Described, Home, Job, Message, Outside, Refusal,
+    RemoteTask, Subject, Task, TaskId, Wait,
 };
-use crate::wait::{Giver, Taker};
+use crate::wait::{Giver, Held, Runs, Taker, Work};
 
 /// What a task panicked with.
 ///
@@ -117,20 +117,23 @@ impl Error for JoinError {
     }
 }
 
-/// What a task's body ended with, as its joiner sees it.
+/// What a task's body ended with, as its joiner sees it. The boundary is that of the whole task.
 #[inline(always)]
-pub(crate) fn outcome<T>(task: &'static Task, result: Result<T, Payload>) -> Result<T, JoinError> {
+pub(crate) fn outcome<T>(
+    root: &'static Boundary,
+    result: Result<T, Payload>,
+) -> Result<T, JoinError> {
     match result {
         Ok(value) => Ok(value),
-        Err(payload) => Err(failure(task, payload)),
+        Err(payload) => Err(failure(root, payload)),
     }
 }
 
 /// What a panic that left a task's body means.
 #[cold]
 #[inline(never)]
-fn failure(task: &'static Task, payload: Payload) -> JoinError {
-    if let Some(target) = task.root().outermost_cancelled() {
+fn failure(root: &'static Boundary, payload: Payload) -> JoinError {
+    if let Some(target) = root.outermost_cancelled() {
         if coroutine::is_signal(&payload, target.number()) {
             if let Some(reason) = target.reason() {
                 coroutine::discard(payload);
@@ -210,13 +213,39 @@ impl<T, F: FnOnce() -> T> Job for Spawned<F, T> {
     #[inline(always)]
     fn run(self, task: &'static Task) {
         let result = catch_unwind(AssertUnwindSafe(self.f));
-        give(task, self.giver, outcome(task, result));
+        give(task, self.giver, outcome(task.root(), result));
     }
 
     fn refuse(self, task: &'static Task, refusal: Refusal) {
         drop_quietly("what a task had captured", self.f);
         give(task, self.giver, Err(refused(refusal)));
     }
+}
+
+/// As a task of a pool: see [`Errand`](crate::wait).
+impl<T, F: FnOnce() -> T> Work for Spawned<F, T> {
+    type Given = ();
+
+    fn run(self, runs: Runs) {
+        let result = catch_unwind(AssertUnwindSafe(self.f));
+        let result = outcome(runs.root(), result);
+        runs.gives();
+        if let Some(result) = self.giver.give(result.map_err(Box::new)) {
+            let result = result.map_err(|error| *error);
+            if let Some(task) = Home::running_task() {
+                task.with_described(|described| unjoined(described, result));
+            }
+        }
+    }
+
+    fn refuse(self, refusal: Refusal, described: &Described<'_>) {
+        drop_quietly("what a task had captured", self.f);
+        if let Some(result) = self.giver.give(Err(Box::new(refused(refusal)))) {
+            unjoined(described, result.map_err(|error| *error));
+        }
+    }
+
+    fn unwanted((): ()) {}
 }
 
 /// Hands a result over.
@@ -256,6 +285,8 @@ pub(crate) struct About {
     name: Option<Box<Cow<'static, str>>>,
     /// Where it was spawned.
     spawned_at: &'static Location<'static>,
+    /// What a pool has of it, if it is one of a pool: that may not have started it yet.
+    errand: Option<Held<()>>,
 }
 
 impl About {
@@ -266,7 +297,17 @@ impl About {
         name: Option<Cow<'static, str>>,
         spawned_at: &'static Location<'static>,
     ) -> Self {
-        Self { task, name: name.map(Box::new), spawned_at }
+        Self { task, name: name.map(Box::new), spawned_at, errand: None }
+    }
+
+    /// A task that a pool is yet to start.
+    pub(crate) fn unstarted(
+        errand: Held<()>,
+        name: Option<Cow<'static, str>>,
+        spawned_at: &'static Location<'static>,
+    ) -> Self {
+        let task = RemoteTask::numbered(errand.id());
+        Self { task, name: name.map(Box::new), spawned_at, errand: Some(errand) }
     }
 
     /// How messages name it.
@@ -285,7 +326,7 @@ fn about<T>(taker: &Taker<Joined<T>, About>) -> &About {
 impl<T> JoinHandle<T> {
     /// The handle of a task.
     #[inline(always)]
-    pub(super) fn new(mut taker: Taker<Joined<T>, About>, about: About) -> Self {
+    pub(crate) fn new(mut taker: Taker<Joined<T>, About>, about: About) -> Self {
         taker.note(about);
         Self { taker: Some(taker) }
     }
@@ -336,7 +377,7 @@ impl<T> JoinHandle<T> {
         let about = about(self.taker.as_ref().filter(|taker| !taker.is_ready())?);
         let task = Home::running_task();
         match task {
-            Some(task) if task.id() == about.task.id() => joins_itself(at),
+            Some(task) if task.identity() == about.task.id() => joins_itself(at),
             Some(task) if task.home().id() == about.task.home() => return None,
             _ => refuse_own_loop(about, at),
         }
@@ -364,7 +405,11 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub fn cancel(&self, reason: impl Into<Cow<'static, str>>) {
         let reason = CancelReason::new(CancelKind::Requested, reason, Location::caller());
-        let task = self.about().task;
+        let about = self.about();
+        if let Some(errand) = &about.errand {
+            return errand.cancel(reason);
+        }
+        let task = about.task;
         match Home::here().filter(|home| home.id() == task.home()) {
             Some(home) if task.here(home).is_some() => home.cancel_task(task, reason),
             // Elsewhere, or not made yet: this comes after the message that makes it.
@@ -406,9 +451,10 @@ fn wait<T>(
         return Ok(());
     }
     let subject = about(taker).task;
-    if task.id() == subject.id() {
+    if task.identity() == subject.id() {
         joins_itself(at);
     }
+    start_next(about(taker), task);
     let other = Subject::task(subject.here(task.home()));
     let wait = Wait { what: &"join", at, subject: other };
     if subject.home() == task.home().id() {
@@ -417,6 +463,15 @@ fn wait<T>(
     refuse_own_loop(about(taker), at);
     let _outside = task.waits_for_outside();
     taker.wait(task, wait)
+}
+
+/// If nobody has started it, and it belongs to the pool that the joiner's loop belongs to, it runs next on this one.
+#[inline(always)]
+fn start_next(about: &About, task: &'static Task) {
+    let Some(errand) = &about.errand else { return };
+    if errand.is_unstarted() && errand.crew() == task.home().crew() {
+        errand.start_next(task.home());
+    }
 }
 
 /// There could be no wait.

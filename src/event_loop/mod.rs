@@ -25,6 +25,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::rc::Rc;
 use std::thread;
 use std::time::Instant;
 
@@ -34,7 +35,7 @@ pub use handle::{External, LoopClosed, LoopHandle, external, handle};
 pub use join::{JoinError, JoinHandle, Panic};
 pub use spawn::{TaskBuilder, spawn, task};
 
-pub(crate) use join::{drop_quietly, joins_itself, not_waited, outcome, refused};
+pub(crate) use join::{About, Spawned, drop_quietly, joins_itself, not_waited, outcome, refused};
 pub(crate) use spawn::Wishes;
 
 use self::drive::{Patience, Until};
@@ -43,9 +44,10 @@ use crate::coroutine::{self, OpenFrame, Payload};
 use crate::model::sync::Arc;
 use crate::report::{self, ReportKind};
 use crate::task::{
-    CancelKind, CancelReason, Home, Inbox, Job, Kind, Making, Message, Refusal, RemoteTask, Task,
-    lend,
+    CancelKind, CancelReason, Home, Inbox, Job, Kind, Making, Message, Refusal, RemoteTask, Source,
+    Task, lend,
 };
+use crate::wait;
 
 /// Runs a closure as a task of a new event loop on this thread, and returns what it returns.
 ///
@@ -127,6 +129,8 @@ pub struct EventLoop {
     pace: Cell<usize>,
     /// When it was looked at last; `u64::MAX` if the loop has slept since.
     looked: Cell<u64>,
+    /// Resumes since it began something of its pool's.
+    begun: Cell<usize>,
     /// It stays on its thread.
     thread: PhantomData<*mut ()>,
 }
@@ -156,7 +160,7 @@ impl<T, F: FnOnce() -> T> Job for Main<'_, F, T> {
     fn run(self, task: &'static Task) {
         let Self { f, result } = self;
         let ended = catch_unwind(AssertUnwindSafe(f));
-        result.set(Some(outcome(task, ended).map_err(|error| match error {
+        result.set(Some(outcome(task.root(), ended).map_err(|error| match error {
             JoinError::Panicked(panic) => Failure::Panicked(panic.into_payload()),
             _ => Failure::Cancelled,
         })));
@@ -202,6 +206,7 @@ impl EventLoop {
             most: Cell::new(0),
             pace: Cell::new(1),
             looked: Cell::new(u64::MAX),
+            begun: Cell::new(0),
             thread: PhantomData,
         }
     }
@@ -393,14 +398,29 @@ impl EventLoop {
 
     /// Cancels all tasks and drives them until they have ended.
     fn drain(&self, at: &'static Location<'static>) {
-        let home = self.home();
-        home.root().cancel(CancelReason::new(
-            CancelKind::Shutdown,
-            "its event loop was shut down",
-            at,
-        ));
+        self.drain_for("its event loop was shut down", at);
+    }
+
+    /// The same, for this reason.
+    fn drain_for(&self, why: &'static str, at: &'static Location<'static>) {
+        self.home().root().cancel(CancelReason::new(CancelKind::Shutdown, why, at));
         self.drive(Patience::Draining, Until::Alone);
         self.refuse_posted();
+    }
+
+    /// Runs as one loop of many, which get their work from there, until all are to end. Then its tasks are cancelled,
+    /// and have ended when this returns.
+    pub(crate) fn serve(mut self, source: Rc<dyn Source>, at: &'static Location<'static>) {
+        let entered = self.enter("a pool", at);
+        let home = self.home();
+        home.set_source(source.clone());
+        self.drive(Patience::Endless, Until::Closing);
+        self.drain_for("its pool was shut down", at);
+        while let Some(unstarted) = source.next() {
+            wait::refuse(unstarted);
+        }
+        drop(entered);
+        self.close();
     }
 
     /// Takes nothing any more, and lets go of what other threads have posted.

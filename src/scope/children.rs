@@ -112,7 +112,7 @@ pub fn try_scope<'env, T, E>(
 
 /// What goes on of several panics: the first of a child, else the body's. The other is reported.
 #[cold]
-fn first_of<T>(result: Result<T, Option<Payload>>, first: Option<Payload>) -> Payload {
+pub(crate) fn first_of<T>(result: Result<T, Option<Payload>>, first: Option<Payload>) -> Payload {
     match (result, first) {
         (Err(Some(payload)), None) => payload,
         (Err(Some(second)), Some(first)) => {
@@ -130,7 +130,7 @@ fn first_of<T>(result: Result<T, Option<Payload>>, first: Option<Payload>) -> Pa
 
 /// Reports a panic that cannot go on because another one does. Cancellations are none.
 #[cold]
-fn lost(whose: &str, payload: Payload) {
+pub(crate) fn lost(whose: &str, payload: Payload) {
     if !coroutine::is_cancel(&*payload) {
         report::tell(
             ReportKind::LostPanic,
@@ -211,7 +211,7 @@ fn lend_here<'env, T>(
 /// Panics if the frame could not wait for its children. In a destructor that is an abort, so the message
 /// goes out first.
 #[inline(always)]
-fn refuse_while_unwinding(what: &str, at: &'static Location<'static>) {
+pub(crate) fn refuse_while_unwinding(what: &str, at: &'static Location<'static>) {
     if thread::panicking() {
         refuse(what, at);
     }
@@ -228,7 +228,7 @@ fn refuse(what: &str, at: &'static Location<'static>) -> ! {
 }
 
 /// What the joiner of a child gets whose failure went to the scope.
-fn failed(at: &'static Location<'static>) -> JoinError {
+pub(crate) fn failed(at: &'static Location<'static>) -> JoinError {
     JoinError::Cancelled(CancelReason::new(
         CancelKind::Scope,
         "it failed, and its scope with it",
@@ -244,7 +244,7 @@ fn child<'scope, T: 'scope>(
     making: Making,
 ) -> (&'static Task, ScopedJoinHandle<'scope, T>) {
     let run = move |task: &'static Task, refusal: Option<Refusal>| match refusal {
-        None => match outcome(task, catch_unwind(AssertUnwindSafe(f))) {
+        None => match outcome(task.root(), catch_unwind(AssertUnwindSafe(f))) {
             Ok(Some(value)) => Ok(value),
             other => Err(failure(scope, task, other.err())),
         },
@@ -505,7 +505,7 @@ impl<T> ScopedJoinHandle<'_, T> {
         let at = Location::caller();
         let task = Home::current_task("joining a child");
         if !self.claim.is_given() {
-            if task.id() == self.task.id() {
+            if task.identity() == self.task.id() {
                 joins_itself(at);
             }
             self.claim.set_joiner(Some(task));

@@ -9,11 +9,11 @@ use crate::coroutine::{self, OpenFrame, Payload};
 use crate::task::{Boundary, CancelReason, Home, Kind, Task};
 
 /// A boundary that the current task is in.
-pub(super) struct Frame {
+pub(crate) struct Frame {
     /// The task.
-    pub(super) task: &'static Task,
+    pub(crate) task: &'static Task,
     /// The boundary.
-    pub(super) boundary: &'static Boundary,
+    pub(crate) boundary: &'static Boundary,
     /// Keeps a bare coroutine that this is on from pausing in it.
     _open: Option<OpenFrame>,
 }
@@ -22,7 +22,7 @@ impl Frame {
     /// Enters a boundary.
     #[inline(always)]
     #[track_caller]
-    pub(super) fn enter(what: &'static str, kind: Kind, at: &'static Location<'static>) -> Self {
+    pub(crate) fn enter(what: &'static str, kind: Kind, at: &'static Location<'static>) -> Self {
         let task = Home::current_task(what);
         if kind == Kind::Scope {
             // It will have to wait, so it is refused at once where that is not possible.
@@ -36,7 +36,7 @@ impl Frame {
 
     /// Leaves it. Gives the reason if a payload that came out was its own cancellation.
     #[inline(always)]
-    pub(super) fn leave<T>(
+    pub(crate) fn leave<T>(
         self,
         result: Result<T, Payload>,
     ) -> Result<Result<T, Payload>, CancelReason> {
@@ -72,7 +72,7 @@ impl Frame {
 /// Runs a closure inside a boundary. `Err` if that was cancelled and the closure unwound because of it; any
 /// other panic goes on.
 #[inline(always)]
-pub(super) fn inside<T>(frame: Frame, f: impl FnOnce() -> T) -> Result<T, CancelReason> {
+pub(crate) fn inside<T>(frame: Frame, f: impl FnOnce() -> T) -> Result<T, CancelReason> {
     let result = catch_unwind(AssertUnwindSafe(f));
     match frame.leave(result)? {
         Ok(value) => Ok(value),

@@ -13,6 +13,8 @@ mod limit;
 mod together;
 
 pub use children::{ScopedJoinHandle, ScopedTask, TryScopedTask, scope, try_scope};
+pub(crate) use children::{failed, first_of, lost, refuse_while_unwinding};
+pub(crate) use frame::Frame;
 pub use limit::{
     CancelHandle, CancelScope, Cancelled, Elapsed, cancel_scope, shield, timeout, timeout_at,
 };

@@ -12,9 +12,14 @@
 //! Cancellation is level-triggered: whoever catches the signal and pauses again is unwound again,
 //! until the boundary is left. Leaving an inner one does not clear an outer one.
 //!
-//! Boundaries are records that are reused and never freed, so a reference to one is good for ever and
-//! this file needs no unsafe code; a serial number tells whether it is still the one that was meant.
-//! Only the loop's own thread looks at them. Walks over the tree do not recurse: it may be deep.
+//! Boundaries are records that are reused and never freed, so a reference to one is good for ever;
+//! a serial number tells whether it is still the one that was meant. Only the loop's own thread looks at them.
+//! Walks over the tree do not recurse: it may be deep.
+//!
+//! A scope of a pool has children on other threads, which are not in the tree: its boundary knows whom to tell
+//! of a cancellation beyond this thread.
+
+#![allow(unsafe_code, reason = "tells what lies in the frame that has the boundary")]
 
 use std::cell::Cell;
 use std::ptr;
@@ -46,6 +51,12 @@ struct Order {
     raised: Cell<u32>,
 }
 
+/// What a boundary tells of its cancellation beyond its thread: the head of what the frame has that opened it.
+pub(crate) struct Beyond {
+    /// Passes the reason on.
+    pub(crate) cancel: unsafe fn(*const Beyond, &CancelReason),
+}
+
 /// Something that can be cancelled.
 pub(crate) struct Boundary {
     /// The task whose frames it is around; `None` for a loop, whose boundary is around none.
@@ -70,6 +81,8 @@ pub(crate) struct Boundary {
     children: Cell<u32>,
     /// Whether its task waits for the last of them.
     awaited: Cell<bool>,
+    /// Whom to tell beyond this thread; null if nobody.
+    beyond: Cell<*const Beyond>,
 }
 
 impl Boundary {
@@ -87,6 +100,7 @@ impl Boundary {
             serial: Cell::new(0),
             children: Cell::new(0),
             awaited: Cell::new(false),
+            beyond: Cell::new(ptr::null()),
         }
     }
 
@@ -136,6 +150,7 @@ impl Boundary {
         self.outer.set(None);
         self.task.set(None);
         self.serial.set(0);
+        self.beyond.set(ptr::null());
         if self.reached.get() {
             drop(self.order.take());
         }
@@ -218,7 +233,7 @@ impl Boundary {
             return;
         }
         self.order.set(Some(Box::new(Order {
-            reason,
+            reason: reason.clone(),
             number: new_number(),
             raised: Cell::new(0),
         })));
@@ -233,6 +248,7 @@ impl Boundary {
                 }
                 if news {
                     descend = at.inner.get();
+                    at.tell_beyond(&reason);
                 }
             }
             at = match descend {
@@ -253,6 +269,23 @@ impl Boundary {
         }
     }
 
+    /// Whom to tell of a cancellation beyond this thread.
+    ///
+    /// # Safety
+    /// It stays where it is until the boundary is closed.
+    pub(crate) unsafe fn set_beyond(&self, beyond: *const Beyond) {
+        self.beyond.set(beyond);
+    }
+
+    /// Passes the reason on.
+    fn tell_beyond(&self, reason: &CancelReason) {
+        let beyond = self.beyond.get();
+        if !beyond.is_null() {
+            // SAFETY: `set_beyond` has the promise.
+            unsafe { ((*beyond).cancel)(beyond, reason) };
+        }
+    }
+
     /// Cancels the child tasks that there are now.
     #[cold]
     pub(crate) fn cancel_children(&'static self, reason: &CancelReason) {
@@ -263,6 +296,21 @@ impl Boundary {
                 inner.cancel(reason.clone());
             }
         }
+    }
+
+    /// The number of the task that it is around a part of: of the innermost, if that runs children in its own frames.
+    pub(crate) fn identity(&'static self) -> u64 {
+        self.roots().next().unwrap_or(0)
+    }
+
+    /// The numbers of the tasks whose frames this is in, from here out: one, and those of the children that it runs
+    /// in its own frames.
+    pub(crate) fn roots(&'static self) -> impl Iterator<Item = u64> {
+        let task = self.task.get();
+        let out = std::iter::successors(Some(self), |at| at.outer.get());
+        out.take_while(move |at| at.task.get().map(ptr::from_ref) == task.map(ptr::from_ref))
+            .filter(|at| at.kind.get() == Kind::Root)
+            .map(|at| at.serial.get())
     }
 
     /// The outermost boundary from here out that was itself cancelled and that no shield keeps out.

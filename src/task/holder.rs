@@ -73,7 +73,7 @@ impl Holder {
     #[inline(always)]
     pub(crate) fn here(at: &'static Location<'static>) -> Self {
         let who = match Home::running_task() {
-            Some(task) => Who::Task(task.id(), task.home().id()),
+            Some(task) => Who::Task(task.identity(), task.home().id()),
             None => Who::Thread(this_thread()),
         };
         Self { who, at }

@@ -18,8 +18,9 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::ptr;
-use std::sync::atomic::AtomicU64;
+use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicPtr, AtomicU64};
 use std::sync::{Mutex, PoisonError};
 
 use super::body::Job;
@@ -32,6 +33,7 @@ use super::ready::{Ready, roll};
 use super::reason::{CancelKind, CancelReason};
 use super::record::{State, Task, TaskId};
 use super::remote::{RemoteBoundary, RemoteTask};
+use super::source::Source;
 use super::timers::{Timer, Timers};
 use crate::coroutine::{anchor, set_anchor, stack_pointer};
 use crate::model::sync::Arc;
@@ -72,8 +74,9 @@ pub(crate) struct Making {
 pub(crate) struct Home {
     /// Its number. No two loops of a process have the same.
     id: Cell<u64>,
-    /// The task that runs now.
-    current: Cell<Option<&'static Task>>,
+    /// The task that runs now; null if none does. Written on its own thread, and relaxed, because it may be looked at from
+    /// others, which only want to tell who keeps a loop.
+    current: AtomicPtr<Task>,
     /// An address in the frame that resumes the tasks, while it does.
     frame: Cell<usize>,
     /// Tasks that may be resumed.
@@ -96,6 +99,12 @@ pub(crate) struct Home {
     turning: Cell<bool>,
     /// Waits that another thread can end.
     outside: Cell<usize>,
+    /// Where it gets more work from, if it belongs to a pool.
+    source: Cell<Option<&'static dyn Source>>,
+    /// The address of its crew; 0 if it belongs to none.
+    crew: Cell<usize>,
+    /// The same, kept as long as that.
+    kept_source: RefCell<Option<Rc<dyn Source>>>,
     /// Who watches; only tests do.
     observer: RefCell<Option<Observer>>,
     /// Whether somebody watches.
@@ -156,7 +165,7 @@ impl Home {
         let this = left.unwrap_or_else(|| {
             Box::leak(Box::new(Self {
                 id: Cell::new(0),
-                current: Cell::new(None),
+                current: AtomicPtr::new(ptr::null_mut()),
                 frame: Cell::new(0),
                 ready: Ready::new(),
                 timers: RefCell::new(Timers::new()),
@@ -168,6 +177,9 @@ impl Home {
                 request: Cell::new(Request::DEFAULT),
                 turning: Cell::new(false),
                 outside: Cell::new(0),
+                source: Cell::new(None),
+                crew: Cell::new(0),
+                kept_source: RefCell::new(None),
                 observer: RefCell::new(None),
                 observed: Cell::new(false),
                 fault: Cell::new(0),
@@ -199,6 +211,9 @@ impl Home {
         let observer = self.observer.take();
         self.observed.set(false);
         self.id.set(0);
+        self.source.set(None);
+        self.crew.set(0);
+        let source = self.kept_source.take();
         let mut inbox = None;
         // What was given up may still be woken by others, who look for the inbox where it was.
         if self.retired.get() == 0 {
@@ -217,7 +232,31 @@ impl Home {
             left.boundaries.extend(boundaries);
             left.homes.push(self);
         }
-        drop((observer, inbox));
+        drop((observer, inbox, source));
+    }
+
+    // ---- the pool that it belongs to
+
+    /// Has it get more work from there, until it is given back.
+    pub(crate) fn set_source(&self, source: Rc<dyn Source>) {
+        // SAFETY: only the lifetime changes. The source is kept beside, and both go together, when no task of the
+        // loop is left that could be using it.
+        let lent = unsafe { &*Rc::as_ptr(&source) };
+        self.source.set(Some(lent));
+        self.crew.set(lent.crew().address());
+        self.kept_source.replace(Some(source));
+    }
+
+    /// The address of the crew that it belongs to; 0 if none.
+    #[inline(always)]
+    pub(crate) fn crew(&self) -> usize {
+        self.crew.get()
+    }
+
+    /// Where it gets more work from, if it belongs to a pool.
+    #[inline(always)]
+    pub(crate) fn source(&self) -> Option<&'static dyn Source> {
+        self.source.get()
     }
 
     // ---- which loop and which task runs
@@ -232,7 +271,7 @@ impl Home {
     /// The task that runs on this thread.
     #[inline(always)]
     pub(crate) fn running_task() -> Option<&'static Task> {
-        Self::here()?.current.get()
+        Self::here()?.current()
     }
 
     /// The task that runs on this thread, for what works in tasks only.
@@ -272,13 +311,14 @@ impl Home {
     /// Sets the task that runs now.
     #[inline(always)]
     pub(crate) fn set_current(&self, task: Option<&'static Task>) {
-        self.current.set(task);
+        self.current.store(task.map_or(ptr::null(), ptr::from_ref).cast_mut(), Relaxed);
     }
 
     /// The task that runs now.
     #[inline(always)]
     pub(crate) fn current(&self) -> Option<&'static Task> {
-        self.current.get()
+        // SAFETY: only `set_current` sets it, and records are never freed.
+        unsafe { self.current.load(Relaxed).cast_const().as_ref() }
     }
 
     /// Whether a turn is being made; sets it, too.
@@ -384,7 +424,7 @@ impl Home {
         let id = if making.id == 0 { self.new_serial() } else { making.id };
         // SAFETY: the caller's promise.
         unsafe { task.occupy(self, job, Making { id, ..making }, parent) };
-        if let Some(spawner) = self.current.get() {
+        if let Some(spawner) = self.current() {
             task.inherit_locals(spawner);
         }
         self.link(task);
@@ -631,6 +671,28 @@ impl Home {
     }
 }
 
+/// What other threads may look at of a home.
+pub(crate) struct View(&'static Home);
+
+// SAFETY: only `running_at` looks at the home, and at no more of it than an atomic word.
+unsafe impl Send for View {}
+// SAFETY: as above.
+unsafe impl Sync for View {}
+
+impl View {
+    /// Of this home.
+    pub(crate) fn of(home: &'static Home) -> Self {
+        Self(home)
+    }
+
+    /// Where the task was spawned that runs there now, if one does.
+    pub(crate) fn running_at(&self) -> Option<&'static Location<'static>> {
+        let task = self.0.current.load(Relaxed).cast_const();
+        // SAFETY: records are never freed; what is looked at of it is an atomic word.
+        (!task.is_null()).then(|| unsafe { Task::spawned_at_of(task) })
+    }
+}
+
 /// The payload of a panic that a test asked for.
 pub(crate) struct Fault;
 
@@ -686,8 +748,8 @@ fn no_task(what: &str) -> ! {
 
 /// The number of a task, for users.
 impl Task {
-    /// Its number.
+    /// The number of who runs in it.
     pub(crate) fn public_id(&self) -> TaskId {
-        TaskId(self.id())
+        TaskId(self.identity())
     }
 }

@@ -48,6 +48,8 @@ pub(crate) enum Message {
     Stop(&'static Location<'static>),
     /// A task of some loop was given up, and what it has will never be free.
     GivenUp,
+    /// A task that borrows from this one was given up on another thread: this one cannot go on.
+    Doomed(RemoteTask),
     /// Nothing: just look around.
     Look,
 }
@@ -62,6 +64,7 @@ impl fmt::Debug for Message {
             Self::Post(_) => "Post",
             Self::Stop(_) => "Stop",
             Self::GivenUp => "GivenUp",
+            Self::Doomed(_) => "Doomed",
             Self::Look => "Look",
         })
     }
@@ -124,8 +127,8 @@ impl Inbox {
         self.tell();
     }
 
-    /// Says that there is mail.
-    fn tell(&self) {
+    /// Says that there is mail, whether there is or not: the loop looks around.
+    pub(crate) fn tell(&self) {
         match self.state.swap(MAIL, Ordering::AcqRel) {
             MAIL => return,
             ASLEEP => self.thread.unpark(),

@@ -1,21 +1,39 @@
 //! Task-local values: a list of them that a child shares with its parent until one of the two changes.
+//!
+//! They stay on their thread, but for those whose key is declared `sync`: a task of a pool inherits these.
+
+#![allow(unsafe_code, reason = "sends the addresses of keys between threads")]
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::home::Home;
 use crate::coroutine;
 use crate::report::{self, ReportKind};
+
+/// What several threads may refer to.
+type Shared = Arc<dyn Any + Send + Sync>;
+
+/// A value. Cloning shares it.
+#[derive(Clone)]
+enum Value {
+    /// Of a key that stays on its loop.
+    Here(Rc<dyn Any>),
+    /// Of one that is declared `sync`.
+    Sync(Shared),
+}
 
 /// One value, and those that were set before it.
 struct Link {
     /// The address of the key that it belongs to.
     key: *const (),
     /// The value.
-    value: Rc<dyn Any>,
+    value: Value,
     /// The values set before.
     rest: Locals,
 }
@@ -37,7 +55,7 @@ impl Locals {
     }
 
     /// The value of a key.
-    fn find(&self, key: *const ()) -> Option<Rc<dyn Any>> {
+    fn find(&self, key: *const ()) -> Option<Value> {
         let mut at = self;
         while let Some(link) = &at.0 {
             if link.key == key {
@@ -49,7 +67,7 @@ impl Locals {
     }
 
     /// These values, with one more or one changed.
-    fn with(&self, key: *const (), value: Rc<dyn Any>) -> Self {
+    fn with(&self, key: *const (), value: Value) -> Self {
         // The old one is left out, or a task that sets a key in a loop would keep every value.
         Self(Some(Rc::new(Link { key, value, rest: self.without(key) })))
     }
@@ -76,6 +94,19 @@ impl Locals {
         all
     }
 
+    /// What a task on another thread inherits: the values of keys that are declared `sync`.
+    pub(crate) fn heirlooms(&self) -> Heirlooms {
+        let mut values = Vec::new();
+        let mut at = self;
+        while let Some(link) = &at.0 {
+            if let Value::Sync(value) = &link.value {
+                values.push((Key(link.key), value.clone()));
+            }
+            at = &link.rest;
+        }
+        Heirlooms(values)
+    }
+
     /// Drops the values of a task that has ended. Their destructors are the user's.
     #[cold]
     pub(crate) fn drop_at_end(self) {
@@ -86,6 +117,36 @@ impl Locals {
             );
             coroutine::discard(payload);
         }
+    }
+}
+
+/// The address of a key, on its way to another thread.
+struct Key(*const ());
+
+// SAFETY: it is compared with others, and never followed.
+unsafe impl Send for Key {}
+
+/// Values on their way to a task on another thread.
+pub(crate) struct Heirlooms(Vec<(Key, Shared)>);
+
+impl Heirlooms {
+    /// None.
+    pub(crate) const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As a task's values.
+    pub(crate) fn into_locals(self) -> Locals {
+        let mut all = Locals::none();
+        for (key, value) in self.0.into_iter().rev() {
+            all = Locals(Some(Rc::new(Link { key: key.0, value: Value::Sync(value), rest: all })));
+        }
+        all
     }
 }
 
@@ -114,13 +175,49 @@ impl Locals {
 pub struct TaskLocal<T: 'static> {
     /// Makes the value that a task starts with if nobody set one.
     init: fn() -> T,
+    /// Keeps a value, for one thread or several.
+    keep: fn(T) -> Value,
+    /// Finds out again of which type one is that several threads may refer to.
+    hold: fn(Shared) -> Held<T>,
+}
+
+/// One task's value, which stays as long as this does.
+enum Held<T> {
+    /// Of a key that stays on its loop.
+    Here(Rc<T>),
+    /// Of one that is declared `sync`.
+    Sync(Arc<T>),
+}
+
+impl<T> Deref for Held<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Self::Here(value) => value,
+            Self::Sync(value) => value,
+        }
+    }
 }
 
 impl<T: 'static> TaskLocal<T> {
     /// A key; for [`task_local!`](crate::task_local).
     #[doc(hidden)]
     pub const fn new(init: fn() -> T) -> Self {
-        Self { init }
+        Self { init, keep: |value| Value::Here(Rc::new(value)), hold: |_| wrong_type() }
+    }
+
+    /// A key whose values tasks of a pool inherit; for [`task_local!`](crate::task_local).
+    #[doc(hidden)]
+    pub const fn new_sync(init: fn() -> T) -> Self
+    where
+        T: Send + Sync,
+    {
+        Self {
+            init,
+            keep: |value| Value::Sync(Arc::new(value)),
+            hold: |value| Held::Sync(value.downcast().unwrap_or_else(|_| wrong_type())),
+        }
     }
 
     /// The key's identity.
@@ -130,25 +227,25 @@ impl<T: 'static> TaskLocal<T> {
 
     /// The value of the current task.
     #[track_caller]
-    fn current(&'static self) -> Rc<T> {
+    fn current(&'static self) -> Held<T> {
         let task = Home::current_task("a task-local");
         let locals = task.swap_locals(Locals::none());
         let found = locals.find(self.key());
         task.swap_locals(locals);
         let value = found.unwrap_or_else(|| {
-            let value: Rc<dyn Any> = Rc::new((self.init)());
+            let value = (self.keep)((self.init)());
             self.put(value.clone());
             value
         });
-        match value.downcast::<T>() {
-            Ok(value) => value,
-            Err(_) => unreachable!("a key has one type"),
+        match value {
+            Value::Here(value) => Held::Here(value.downcast().unwrap_or_else(|_| wrong_type())),
+            Value::Sync(value) => (self.hold)(value),
         }
     }
 
     /// Gives the current task a value.
     #[track_caller]
-    fn put(&'static self, value: Rc<dyn Any>) {
+    fn put(&'static self, value: Value) {
         let task = Home::current_task("a task-local");
         let old = task.swap_locals(Locals::none());
         let new = old.with(self.key(), value);
@@ -189,8 +286,14 @@ impl<T: 'static> TaskLocal<T> {
     /// Outside a task.
     #[track_caller]
     pub fn set(&'static self, value: T) {
-        self.put(Rc::new(value));
+        self.put((self.keep)(value));
     }
+}
+
+/// A value that is not of its key's type.
+#[cold]
+fn wrong_type() -> ! {
+    unreachable!("a key has one type")
 }
 
 impl<T: 'static> TaskLocal<RefCell<T>> {
@@ -224,15 +327,41 @@ impl<T: 'static> fmt::Debug for TaskLocal<T> {
 ///     assert_eq!(NAME.with(|name| name.len()) + DEPTH.get(), 7);
 /// });
 /// ```
+///
+/// A task of a [pool](crate::pool) may run on any thread, so it inherits only values whose key is declared `sync`.
+/// Those have to be `Send` and `Sync`:
+///
+/// ```
+/// segno::task_local! {
+///     sync static REQUEST: u32 = 0;
+///     static HERE: u32 = 0;
+/// }
+/// let pool = segno::Pool::builder().threads(1).build().unwrap();
+/// pool.run(|| {
+///     REQUEST.set(7);
+///     HERE.set(7);
+///     let child = segno::pool::spawn(|| (REQUEST.get(), HERE.get()));
+///     assert_eq!(child.join().unwrap(), (7, 0));
+/// });
+/// ```
 #[macro_export]
 macro_rules! task_local {
-    ($($(#[$meta:meta])* $vis:vis static $name:ident: $type:ty = $init:expr);* $(;)?) => {
-        $(
-            $(#[$meta])*
-            $vis static $name: $crate::TaskLocal<$type> = $crate::TaskLocal::new(|| $init);
-        )*
+    () => {};
+    (
+        $(#[$meta:meta])* $vis:vis static $name:ident: $type:ty = $init:expr $(; $($rest:tt)*)?
+    ) => {
+        $(#[$meta])*
+        $vis static $name: $crate::TaskLocal<$type> = $crate::TaskLocal::new(|| $init);
+        $($crate::task_local! { $($rest)* })?
     };
-    ($($(#[$meta:meta])* $vis:vis static $name:ident: $type:ty);* $(;)?) => {
+    (
+        $(#[$meta:meta])* $vis:vis sync static $name:ident: $type:ty = $init:expr $(; $($rest:tt)*)?
+    ) => {
+        $(#[$meta])*
+        $vis static $name: $crate::TaskLocal<$type> = $crate::TaskLocal::new_sync(|| $init);
+        $($crate::task_local! { $($rest)* })?
+    };
+    ($(#[$meta:meta])* $vis:vis $(sync)? static $name:ident: $type:ty $(; $($rest:tt)*)?) => {
         ::core::compile_error!(
             "a task-local needs a value to start with: `static NAME: Type = value;` \
              (an `Option` that is `None`, if there is none)"

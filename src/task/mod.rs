@@ -21,6 +21,7 @@
 //! | `clock` | what time it is |
 //! | `remote` | tasks as other threads know them |
 //! | `inbox` | what other threads have to say |
+//! | `source` | where a loop of a pool gets more work from |
 //! | `home` | what the tasks of one loop share |
 //! | `waker` | waking from anywhere |
 //! | `lend` | tasks that borrow |
@@ -43,6 +44,7 @@ mod timers;
 mod clock;
 mod remote;
 mod inbox;
+mod source;
 mod home;
 mod waker;
 mod lend;
@@ -61,18 +63,20 @@ pub use record::TaskId;
 pub use waker::Waker;
 
 pub(crate) use body::{Job, Refusal};
-pub(crate) use boundary::{Boundary, Kind};
+pub(crate) use boundary::{Beyond, Boundary, Kind};
 pub(crate) use claim::Claim;
 pub(crate) use holder::Possession;
-pub(crate) use home::{Alarm, BUDGET, Fault, Home, Making};
+pub(crate) use home::{Alarm, BUDGET, Fault, Home, Making, View};
 pub(crate) use inbox::{Counted, Inbox, Message, OnWake};
 pub(crate) use lend::{FirstError, Panics, lend, make_static};
+pub(crate) use locals::{Heirlooms, Locals};
 pub(crate) use observe::Event;
 pub(crate) use pause::{wait_shielded, wait_until};
 pub(crate) use ready::roll;
 pub(crate) use record::{
-    Denied, Described, Ending, Outside, Standing, State, Subject, Task, Wait, Ways,
+    Denied, Described, Ending, Guise, Outside, Standing, State, Subject, Task, Wait, Ways,
 };
 pub(crate) use remote::{RemoteBoundary, RemoteTask};
+pub(crate) use source::{Crew, Source, Unstarted};
 pub(crate) use timers::Timer;
 pub(crate) use waker::wake;

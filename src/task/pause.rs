@@ -237,7 +237,7 @@ pub fn try_current() -> Option<Current> {
 
 /// A task as users see it.
 fn describe(task: &'static Task) -> Current {
-    Current { id: task.public_id(), name: task.name(), spawned_at: task.spawned_at() }
+    Current { id: TaskId(task.identity()), name: task.name(), spawned_at: task.spawned_at() }
 }
 
 /// Whether the current task is cancelled, so that its next pause unwinds. False outside a task, and

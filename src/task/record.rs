@@ -25,13 +25,14 @@ use std::mem::{self, MaybeUninit};
 use std::panic::Location;
 use std::ptr;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use std::thread;
 
 use super::body::{Body, Job, Refusal};
 use super::boundary::{Boundary, Kind};
 use super::holder::{Holder, Possession, note_given_up};
 use super::home::{Home, Making};
-use super::locals::Locals;
+use super::locals::{Heirlooms, Locals};
 use super::observe::Event;
 use super::reason::{CancelKind, CancelReason};
 use super::remote::RemoteTask;
@@ -121,6 +122,30 @@ impl Ending {
     pub(crate) unsafe fn new(giver: *const (), give: unsafe fn(*const (), CancelReason)) -> Self {
         Self { giver, give }
     }
+
+    /// Gives the reason.
+    ///
+    /// # Safety
+    /// As [`new`](Self::new) says: once, and when the job was leaked.
+    pub(crate) unsafe fn give(self, reason: CancelReason) {
+        // SAFETY: the caller's promise.
+        unsafe { (self.give)(self.giver, reason) }
+    }
+}
+
+/// Who wants a task's result.
+#[derive(Clone, Copy)]
+struct Wanted {
+    /// A task that waits for it, one that it borrows from or another child of that; or what its job gives it to; null
+    /// if nobody waits.
+    by: *const (),
+    /// Gives a reason instead, if it is not a task that waits.
+    give: Option<unsafe fn(*const (), CancelReason)>,
+}
+
+impl Wanted {
+    /// By nobody.
+    const NOT: Self = Self { by: ptr::null(), give: None };
 }
 
 /// Where a task stands in the queue of something that it waits for: the head of what it has there, in its own
@@ -230,16 +255,14 @@ pub(crate) struct Task {
     root: Boundary,
     /// Its name; boxed, because most have none.
     name: Cell<Option<Rc<Cow<'static, str>>>>,
-    /// Where it was spawned.
-    spawned_at: Cell<&'static Location<'static>>,
+    /// Where it was spawned. Relaxed: other threads look at it only to say so.
+    spawned_at: AtomicPtr<Location<'static>>,
     /// What it waits for, or waited for last.
     wait: Cell<Option<Wait>>,
     /// Its task-local values.
     locals: Cell<Locals>,
-    /// Who wants its result, if that can be anybody beyond the tasks that it borrows from.
-    ending: Cell<Option<Ending>>,
-    /// Who waits for its result, if that is to be claimed.
-    joiner: Cell<Option<&'static Task>>,
+    /// Who wants its result.
+    wanted: Cell<Wanted>,
     /// The next in the list of the loop's tasks, or of free records.
     next: Cell<Option<&'static Task>>,
     /// The one before it.
@@ -273,11 +296,10 @@ impl Task {
             innermost: Cell::new(None),
             root: Boundary::vacant(),
             name: Cell::new(None),
-            spawned_at: Cell::new(Location::caller()),
+            spawned_at: AtomicPtr::new(ptr::from_ref(Location::caller()).cast_mut()),
             wait: Cell::new(None),
             locals: Cell::new(Locals::none()),
-            ending: Cell::new(None),
-            joiner: Cell::new(None),
+            wanted: Cell::new(Wanted::NOT),
             next: Cell::new(None),
             previous: Cell::new(None),
         }
@@ -304,7 +326,7 @@ impl Task {
         if let Some(name) = name {
             self.name.set(Some(Rc::new(name)));
         }
-        self.spawned_at.set(spawned_at);
+        self.set_spawned_at(spawned_at);
         self.root.open(Kind::Root, id, Some(self), Some(parent));
         parent.add_child();
         self.innermost.set(Some(&self.root));
@@ -321,7 +343,7 @@ impl Task {
         self.disturbed.set(false);
         self.started.set(false);
         self.wait.set(None);
-        self.ending.set(None);
+        self.wanted.set(Wanted::NOT);
         if let Some(parent) = parent {
             parent.child_ended();
         }
@@ -341,6 +363,13 @@ impl Task {
         self.root.serial()
     }
 
+    /// The number of who runs in it: its own, or that of a child which it runs in its own frames.
+    #[inline(always)]
+    pub(crate) fn identity(&self) -> u64 {
+        let innermost = self.innermost();
+        if ptr::eq(innermost, &self.root) { innermost.serial() } else { innermost.identity() }
+    }
+
     /// The loop that it belongs to.
     #[inline(always)]
     pub(crate) fn home(&self) -> &'static Home {
@@ -349,7 +378,23 @@ impl Task {
 
     /// Where it was spawned.
     pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
-        self.spawned_at.get()
+        // SAFETY: every address that was put there is that of a place in the program.
+        unsafe { &*self.spawned_at.load(Relaxed).cast_const() }
+    }
+
+    /// The same for other threads.
+    ///
+    /// # Safety
+    /// It is the address of a record.
+    pub(super) unsafe fn spawned_at_of(this: *const Self) -> &'static Location<'static> {
+        // SAFETY: the caller's promise, and as in `spawned_at`. No reference to the whole record is made.
+        unsafe { &*(*&raw const (*this).spawned_at).load(Relaxed).cast_const() }
+    }
+
+    /// Sets where it was spawned.
+    #[inline(always)]
+    fn set_spawned_at(&self, spawned_at: &'static Location<'static>) {
+        self.spawned_at.store(ptr::from_ref(spawned_at).cast_mut(), Relaxed);
     }
 
     /// Its name.
@@ -431,6 +476,18 @@ impl Task {
         self.locals.replace(locals)
     }
 
+    /// What a task on another thread inherits.
+    #[inline(always)]
+    pub(crate) fn heirlooms(&self) -> Heirlooms {
+        let locals = self.locals.take();
+        if !locals.is_some() {
+            return Heirlooms::none();
+        }
+        let heirlooms = locals.heirlooms();
+        self.locals.set(locals);
+        heirlooms
+    }
+
     /// The same values, for a child.
     #[inline(always)]
     pub(crate) fn inherit_locals(&self, parent: &Task) {
@@ -441,17 +498,70 @@ impl Task {
         }
     }
 
+    /// It runs a child in its own frames from here on, as that: with its number, name and task-locals, and inside the
+    /// child's own boundary. What it was before comes back.
+    #[inline(always)]
+    pub(crate) fn becomes(
+        &'static self,
+        id: u64,
+        child: Guise,
+        boundary: &'static Boundary,
+    ) -> Guise {
+        let Guise { name, spawned_at, locals } = child;
+        boundary.open(Kind::Root, id, Some(self), Some(self.innermost()));
+        self.innermost.set(Some(boundary));
+        self.disturbed.set(boundary.is_reached());
+        let before = self.spawned_at();
+        self.set_spawned_at(spawned_at);
+        Guise {
+            name: self.name.replace(name),
+            spawned_at: before,
+            locals: self.locals.replace(locals),
+        }
+    }
+
+    /// The child has ended. Its task-locals' destructors are the user's: they run after this.
+    #[inline(always)]
+    pub(crate) fn is_itself_again(&'static self, before: Guise, boundary: &'static Boundary) {
+        self.leave(boundary);
+        let Guise { name, spawned_at, locals } = before;
+        let name = self.name.replace(name);
+        self.set_spawned_at(spawned_at);
+        let locals = self.locals.replace(locals);
+        drop(name);
+        if locals.is_some() {
+            locals.drop_at_end();
+        }
+    }
+
+    /// Whether it may pause here.
+    pub(crate) fn may_pause(&self) -> bool {
+        // SAFETY: as in `check_place`.
+        unsafe { &*self.pauser.get() }.may_pause_task()
+    }
+
+    /// Whether its own stack, on which it runs, has more than half left.
+    #[inline(always)]
+    pub(crate) fn has_room(&self) -> bool {
+        // SAFETY: it runs, so it has started, and its pauser lies on its own stack.
+        let edge = unsafe { &*self.pauser.get() }.edge();
+        edge.wrapping_sub(stack_pointer()) < self.reach.get() as usize / 2
+    }
+
     /// Who is to hear when it is given up.
     #[inline(always)]
     pub(crate) fn set_ending(&self, ending: Option<Ending>) {
-        self.ending.set(ending);
+        self.wanted.set(match ending {
+            Some(Ending { giver, give }) => Wanted { by: giver, give: Some(give) },
+            None => Wanted::NOT,
+        });
     }
 
     /// Looks at how messages name it.
     pub(crate) fn with_described<R>(&self, f: impl FnOnce(&Described<'_>) -> R) -> R {
         let name = self.name();
         let name = name.as_deref();
-        f(&Described { name, id: self.id(), spawned_at: self.spawned_at.get() })
+        f(&Described { name, id: self.identity(), spawned_at: self.spawned_at() })
     }
 
     /// What it runs, until it starts; afterwards the place for its result.
@@ -475,13 +585,17 @@ impl Task {
     /// Takes who is to be woken when the result comes.
     #[inline(always)]
     pub(super) fn take_joiner(&self) -> Option<&'static Task> {
-        self.joiner.take()
+        let Wanted { by, give: None } = self.wanted.get() else { return None };
+        self.wanted.set(Wanted::NOT);
+        // SAFETY: without a function it is a task, as `set_joiner` says, and records are never freed.
+        unsafe { by.cast::<Task>().as_ref() }
     }
 
     /// Sets who is to be woken when the result comes.
     #[inline(always)]
     pub(super) fn set_joiner(&self, joiner: Option<&'static Task>) {
-        self.joiner.set(joiner);
+        let by = joiner.map_or(ptr::null(), |task| ptr::from_ref(task).cast());
+        self.wanted.set(Wanted { by, give: None });
     }
 
     /// The next one in its list.
@@ -807,7 +921,7 @@ impl Task {
         }
         let plan = Plan {
             request: Request::of_class(self.class.get()),
-            spawned_at: self.spawned_at.get(),
+            spawned_at: self.spawned_at(),
             // Whose frames a task borrows is the business of this room: see the event loop's `drive`.
             lender: Lender::Nobody,
             generator: false,
@@ -855,6 +969,7 @@ impl Task {
     pub(crate) fn retire(&'static self) {
         self.state.set(State::Retired);
         note_given_up(self.id());
+        self.innermost().roots().for_each(note_given_up);
         if self.started.get() {
             // SAFETY: as in `resume`; it does not run (any more).
             unsafe { (*self.core.get()).assume_init_mut() }.retire();
@@ -870,21 +985,21 @@ impl Task {
             // SAFETY: `Subject::standing` has the promise; it is not resumed any more.
             unsafe { ((*standing).ways.give_up)(standing) };
         }
-        if let Some(ending) = self.ending.take() {
+        if let Wanted { by, give: Some(give) } = self.wanted.replace(Wanted::NOT) {
             let reason = CancelReason::new(
                 CancelKind::Retired,
                 "it swallowed its cancellation and was given up",
-                self.spawned_at.get(),
+                self.spawned_at(),
             );
             // SAFETY: its job was just leaked, and has not given.
-            unsafe { (ending.give)(ending.giver, reason) };
+            unsafe { give(by, reason) };
         }
     }
 
     /// A reason for what cannot be without one.
     #[cold]
     fn no_reason(&self) -> CancelReason {
-        CancelReason::new(CancelKind::Requested, "cancelled", self.spawned_at.get())
+        CancelReason::new(CancelKind::Requested, "cancelled", self.spawned_at())
     }
 
     /// Fetches the record into the cache, for a resume that is some way off.
@@ -912,6 +1027,16 @@ impl Task {
     pub(crate) fn refill(&self, budget: u32) {
         self.budget.set(budget);
     }
+}
+
+/// Who a task is, to messages and to itself: what changes while it runs a child in its own frames.
+pub(crate) struct Guise {
+    /// Its name.
+    pub(crate) name: Option<Rc<Cow<'static, str>>>,
+    /// Where it was spawned.
+    pub(crate) spawned_at: &'static Location<'static>,
+    /// Its task-local values.
+    pub(crate) locals: Locals,
 }
 
 /// A wait that another thread can end.

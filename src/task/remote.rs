@@ -38,6 +38,11 @@ impl RemoteTask {
         Self { record: ptr::null(), id: take_numbers(1), home }
     }
 
+    /// A task with this number that is yet to be made, nobody knows on which loop.
+    pub(crate) fn numbered(id: u64) -> Self {
+        Self { record: ptr::null(), id, home: 0 }
+    }
+
     /// Its number.
     pub(crate) fn id(self) -> u64 {
         self.id
@@ -89,6 +94,12 @@ impl RemoteBoundary {
     /// The number of its loop.
     pub(crate) fn home(self) -> u64 {
         self.home
+    }
+
+    /// Whether it is this one, of the same loop.
+    #[inline(always)]
+    pub(crate) fn is(self, boundary: &'static Boundary) -> bool {
+        ptr::eq(self.record, boundary)
     }
 
     /// The boundary, if this is the thread of its loop and it has not been left.

@@ -16,6 +16,8 @@ struct Shared {
     loop_: Counted,
     /// The task.
     task: RemoteTask,
+    /// Its number, as users see it.
+    id: TaskId,
     /// Whether a message is under way, which stands for all wakes until it is read. Swapped with AcqRel by both
     /// sides: what was done before a wake that left no message of its own is seen by the task all the same.
     told: AtomicBool,
@@ -66,6 +68,7 @@ impl Waker {
             shared: Arc::new(Shared {
                 loop_,
                 task: RemoteTask::new(task),
+                id: TaskId(task.identity()),
                 told: AtomicBool::new(false),
             }),
         }
@@ -89,12 +92,12 @@ impl Waker {
 
     /// The number of the task that this wakes.
     pub fn task(&self) -> TaskId {
-        TaskId(self.shared.task.id())
+        self.shared.id
     }
 
     /// Whether this wakes the same task as the other one.
     pub fn will_wake(&self, other: &Self) -> bool {
-        self.shared.task.id() == other.shared.task.id()
+        self.shared.id == other.shared.id
     }
 }
 

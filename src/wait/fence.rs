@@ -10,7 +10,7 @@
 
 #![allow(unsafe_code, reason = "a system call")]
 
-use std::sync::atomic::{Ordering, compiler_fence};
+use std::sync::atomic::{Ordering, compiler_fence, fence as full};
 
 /// The side that pays nothing.
 #[inline(always)]
@@ -74,4 +74,15 @@ pub(super) fn is_there() -> bool {
 #[cold]
 pub(super) fn heavy() {
     system::heavy();
+}
+
+/// The same pair on every system, for who stores and then looks, very often: an ordinary fence where there is no other.
+#[inline(always)]
+pub(crate) fn often() {
+    if is_there() { light() } else { full(Ordering::SeqCst) }
+}
+
+/// And for who stores and then looks, almost never.
+pub(crate) fn rarely() {
+    if is_there() { heavy() } else { full(Ordering::SeqCst) }
 }

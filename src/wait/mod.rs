@@ -9,15 +9,22 @@
 //! | `queue` | who waits, first come, first served |
 //! | `operation` | operations that succeed at once or wait in a queue |
 //! | `several` | waiting for whichever of several comes first |
+//! | `errand` | a task that nobody has started, and its result |
+//! | `bond` | a frame that is lent to tasks of other threads |
 
-mod fence;
+pub(crate) mod fence;
 mod lock;
 mod sleeper;
 mod gate;
 mod queue;
 mod operation;
 mod several;
+mod errand;
+mod bond;
 
+pub use bond::Scope;
+pub(crate) use bond::lend_abroad;
+pub(crate) use errand::{Asked, Held, Runs, Work, bring, errand, refuse, start};
 pub(crate) use gate::{Giver, Taker, gate, labelled_gate};
 pub(crate) use lock::Locked;
 pub(crate) use operation::{Asker, Attempt, Operation, wake};

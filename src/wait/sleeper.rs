@@ -92,10 +92,20 @@ impl Woken {
 }
 
 impl Away {
+    /// This task, from wherever it will be woken.
+    pub(super) fn task(task: &'static Task) -> Self {
+        Self::Task(RemoteTask::new(task), task.home().inbox())
+    }
+
+    /// This thread.
+    pub(super) fn thread() -> Self {
+        Self::Thread(crate::model::current())
+    }
+
     /// Wakes it.
     #[cold]
     #[inline(never)]
-    fn wake(self) {
+    pub(super) fn wake(self) {
         match self {
             Self::Task(task, inbox) => wake(task, &inbox),
             Self::Thread(thread) => thread.unpark(),

@@ -1,0 +1,184 @@
+//! The end of a pool, and who keeps it waiting.
+
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::shared::Shared;
+use super::{Pool, is_inside};
+use crate::event_loop::{DeadlockReport, StuckTask};
+use crate::scope::{shield, timeout};
+use crate::task::{Home, Message};
+
+/// How long a loop has to say who is left on it, before it counts as busy.
+const REPLY: Duration = Duration::from_millis(100);
+
+/// A pool did not end in time: which of its tasks are left, and where they are.
+///
+/// They go on ending, and the threads with them, when they can.
+#[derive(Clone, Debug)]
+pub struct Unfinished {
+    /// The pool's name.
+    name: String,
+    /// How long it had.
+    within: Duration,
+    /// Tasks that wait.
+    waiting: Vec<StuckTask>,
+    /// Threads on which a task runs that does not pause.
+    busy: Vec<Busy>,
+}
+
+/// A thread on which a task runs that does not pause.
+#[derive(Clone, Debug)]
+pub struct Busy {
+    /// Which thread.
+    thread: usize,
+    /// Where the task was spawned, if that can be told.
+    spawned_at: Option<&'static Location<'static>>,
+}
+
+impl Busy {
+    /// Which of the pool's threads it is, from 0 on.
+    pub fn thread(&self) -> usize {
+        self.thread
+    }
+
+    /// Where the task was spawned that runs there, if that can be told.
+    pub fn spawned_at(&self) -> Option<&'static Location<'static>> {
+        self.spawned_at
+    }
+}
+
+impl Unfinished {
+    /// Tasks that wait, in spite of their cancellation: behind a [`shield`], or again and again.
+    pub fn waiting(&self) -> &[StuckTask] {
+        &self.waiting
+    }
+
+    /// Threads on which a task runs that does not pause, so that nothing can be said of the others there.
+    pub fn busy(&self) -> &[Busy] {
+        &self.busy
+    }
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pool `{}` has not ended within {:?}", self.name, self.within)?;
+        for task in &self.waiting {
+            write!(f, "\n  {task}")?;
+        }
+        for busy in &self.busy {
+            write!(f, "\n  thread `{}-{}` runs a task", self.name, busy.thread)?;
+            if let Some(spawned_at) = busy.spawned_at {
+                write!(f, " (spawned at {spawned_at})")?;
+            }
+            write!(f, " that does not pause")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Unfinished {}
+
+impl Pool {
+    /// Cancels everything and waits until all tasks and threads have ended, but no longer than that.
+    ///
+    /// # Pausing
+    /// In a task of another loop it pauses until then. Elsewhere it blocks the thread.
+    ///
+    /// # Errors
+    /// Who has not ended by then, and where that waits. It goes on ending.
+    ///
+    /// # Panics
+    /// In one of the pool's own tasks, which could not end before this returns. Everything is cancelled then.
+    ///
+    /// ```
+    /// use segno::Pool;
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::builder().threads(2).build()?;
+    /// let sleeper = pool.spawn(|| segno::sleep(Duration::MAX));
+    /// pool.shutdown(Duration::from_secs(10)).expect("it is asleep, and so can be cancelled");
+    /// assert!(sleeper.join().unwrap_err().reason().is_some());
+    /// # Ok::<(), segno::pool::BuildError>(())
+    /// ```
+    #[track_caller]
+    pub fn shutdown(self, within: Duration) -> Result<(), Unfinished> {
+        assert!(
+            !is_inside(&*self.shared),
+            "`Pool::shutdown` at {} in one of the pool's own tasks: it would wait for itself",
+            Location::caller()
+        );
+        let shared = self.shared.clone();
+        shared.close();
+        let until = Instant::now().checked_add(within);
+        let over = match may_pause() {
+            true => timeout(within, || shared.over().wait()).is_ok(),
+            false => shared.block_until_over(until),
+        };
+        // What is left is not waited for again.
+        std::mem::forget(self);
+        if over {
+            return Ok(());
+        }
+        let unfinished = Unfinished::of(&shared, within);
+        if shared.is_over() { Ok(()) } else { Err(unfinished) }
+    }
+}
+
+/// Whether a task runs here that may pause.
+fn may_pause() -> bool {
+    Home::running_task().is_some_and(|task| !thread::panicking() && task.may_pause())
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.close();
+        if thread::panicking() || is_inside(&*self.shared) {
+            return;
+        }
+        if may_pause() {
+            shield(|| self.shared.over().wait());
+        } else {
+            self.shared.block_until_over(None);
+        }
+    }
+}
+
+impl Unfinished {
+    /// Asks all loops that have not ended.
+    fn of(shared: &Arc<Shared>, within: Duration) -> Self {
+        let replies = Arc::new(Mutex::new(Vec::new()));
+        let asked: Vec<_> = (0..shared.members.len())
+            .filter(|who| !shared.has_ended(*who))
+            .filter_map(|who| Some((who, shared.members[who].inbox.get()?)))
+            .collect();
+        for (who, inbox) in &asked {
+            let (who, replies) = (*who, replies.clone());
+            let reply = move |home: Option<&'static Home>| {
+                let tasks =
+                    home.map_or_else(Vec::new, |home| DeadlockReport::of(home).into_tasks());
+                replies.lock().unwrap_or_else(PoisonError::into_inner).push((who, tasks));
+            };
+            let _ = inbox.post(reply, |reply| Message::Post(Box::new(reply)));
+        }
+        let until = Instant::now() + REPLY;
+        let count = || replies.lock().unwrap_or_else(PoisonError::into_inner).len();
+        while count() < asked.len() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let replies = std::mem::take(&mut *replies.lock().unwrap_or_else(PoisonError::into_inner));
+        let busy = asked
+            .iter()
+            .filter(|(who, _)| {
+                !shared.has_ended(*who) && replies.iter().all(|(other, _)| other != who)
+            })
+            .map(|(who, _)| Busy { thread: *who, spawned_at: shared.running_at(*who) })
+            .collect();
+        let waiting = replies.into_iter().flat_map(|(_, tasks)| tasks).collect();
+        Self { name: shared.name.clone(), within, waiting, busy }
+    }
+}

@@ -1,0 +1,219 @@
+//! One loop's share in the work of its pool: its queue, and the order in which it takes things.
+//!
+//! Tasks that have started come first: only a loop that has none of its own to resume begins something new, but for one
+//! in 64 resumes. New is then, in this order,
+//!
+//! - what its own tasks have spawned, the newest first: that is what they are most likely to wait for, and what it
+//!   needs is in the cache;
+//! - what came from outside, the oldest first;
+//! - what others have, the oldest first, because that is often the largest piece of work, and half of it at once.
+//!
+//! Now and then the oldest comes first from everywhere, so that nothing waits for ever behind what is newer.
+//!
+//! The order for a loop's own work and for thieves is that of Cilk (Blumofe and Leiserson), as in rayon.
+
+use std::cell::Cell;
+use std::hint::spin_loop;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
+
+use crossbeam_deque::{Steal, Worker as Deque};
+
+use super::shared::Shared;
+use crate::task::{Crew, Source, Unstarted, roll};
+
+/// After so many new things the oldest comes first, from everywhere. tokio and Go have 61 here: it should go into nothing
+/// else without a rest.
+const OLDEST_AFTER: u32 = 61;
+/// How much is taken from another one at once, at most.
+const MOST: usize = 32;
+/// How often one looks for work before it sleeps: to fall asleep and be woken again takes longer than these looks.
+const LOOKS: u32 = 24;
+
+/// One loop's share in the work of its pool.
+pub(super) struct Worker {
+    /// What all share.
+    shared: Arc<Shared>,
+    /// Its own queue.
+    deque: Deque<Unstarted>,
+    /// Its place among the others.
+    index: usize,
+    /// What was pushed last, as long as nothing was popped since.
+    last: Cell<Option<Unstarted>>,
+    /// New things taken so far.
+    taken: Cell<u32>,
+    /// Chooses whom to take from.
+    dice: Cell<u64>,
+    /// Whether it was called for something, and has not looked for that yet.
+    called: Cell<bool>,
+}
+
+impl Worker {
+    /// With this queue, at this place.
+    pub(super) fn new(shared: Arc<Shared>, deque: Deque<Unstarted>, index: usize) -> Self {
+        Self {
+            shared,
+            deque,
+            index,
+            last: Cell::new(None),
+            taken: Cell::new(0),
+            dice: Cell::new(index as u64),
+            called: Cell::new(false),
+        }
+    }
+
+    /// Takes the next thing.
+    fn take(&self) -> Option<Unstarted> {
+        let taken = self.taken.get().wrapping_add(1);
+        self.taken.set(taken);
+        if taken % OLDEST_AFTER == 0 {
+            if let Some(oldest) = self.shared.take_injected().or_else(|| self.steal(self.index)) {
+                return Some(oldest);
+            }
+        }
+        self.last.set(None);
+        self.deque.pop().or_else(|| self.shared.take_injected()).or_else(|| self.steal_from_any())
+    }
+
+    /// Takes from others.
+    #[cold]
+    fn steal_from_any(&self) -> Option<Unstarted> {
+        let others = self.shared.members.len();
+        let mut dice = self.dice.get();
+        let first = (roll(&mut dice) % others as u64) as usize;
+        self.dice.set(dice);
+        (0..others)
+            .map(|next| (first + next) % others)
+            .filter(|other| *other != self.index)
+            .find_map(|other| self.steal(other))
+    }
+
+    /// Takes the oldest of what this one has; if that is another one, half of it.
+    fn steal(&self, from: usize) -> Option<Unstarted> {
+        let stealer = &self.shared.members[from].stealer;
+        if stealer.is_empty() {
+            return None;
+        }
+        loop {
+            let stolen = if from == self.index {
+                stealer.steal()
+            } else {
+                stealer.steal_batch_with_limit_and_pop(&self.deque, MOST)
+            };
+            match stolen {
+                Steal::Success(unstarted) => return Some(unstarted),
+                Steal::Empty => return None,
+                Steal::Retry => spin_loop(),
+            }
+        }
+    }
+
+    /// It has something to do, should all be about to end.
+    #[inline(always)]
+    fn moves(&self) {
+        if self.shared.is_closing() {
+            self.shared.members[self.index].is_still.store(false, SeqCst);
+        }
+    }
+
+    /// If it was called, and there is more to do, the next one is.
+    fn pass_on(&self) {
+        if self.called.replace(false) && self.shared.has_work() {
+            self.shared.call();
+        }
+    }
+}
+
+impl Source for Worker {
+    fn crew(&self) -> &dyn Crew {
+        &*self.shared
+    }
+
+    fn push(&self, unstarted: Unstarted) {
+        self.deque.push(unstarted);
+        self.last.set(Some(unstarted));
+        self.shared.call();
+    }
+
+    fn pop(&self) -> Option<Unstarted> {
+        self.last.set(None);
+        self.deque.pop()
+    }
+
+    fn pop_this(&self, unstarted: Unstarted) -> bool {
+        if self.last.get().is_some_and(|last| last != unstarted) {
+            return false;
+        }
+        match self.pop() {
+            Some(popped) if popped == unstarted => true,
+            Some(popped) => {
+                self.put_back(popped);
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn put_back(&self, unstarted: Unstarted) {
+        self.deque.push(unstarted);
+        self.last.set(Some(unstarted));
+    }
+
+    fn next(&self) -> Option<Unstarted> {
+        let next = self.take();
+        if next.is_some() {
+            self.moves();
+            self.pass_on();
+        } else {
+            self.called.set(false);
+        }
+        next
+    }
+
+    fn is_busy(&self) {
+        self.moves();
+        self.pass_on();
+    }
+
+    fn lies_down(&self) -> bool {
+        for look in 0..LOOKS {
+            if self.shared.has_work() {
+                return false;
+            }
+            if look < LOOKS / 2 { spin_loop() } else { thread::yield_now() }
+        }
+        self.shared.beds.lie_down(self.index);
+        if self.shared.has_work() {
+            self.gets_up();
+            return false;
+        }
+        true
+    }
+
+    fn gets_up(&self) {
+        if self.shared.beds.get_up(self.index) {
+            self.called.set(true);
+        }
+    }
+
+    fn is_closing(&self) -> bool {
+        self.shared.is_closing()
+    }
+
+    fn is_all_still(&self) -> bool {
+        let members = &self.shared.members;
+        members[self.index].is_still.store(true, SeqCst);
+        let has_mail = |who: usize| members[who].inbox.get().is_some_and(|inbox| inbox.has_mail());
+        let is_still = |who: usize| {
+            members[who].has_ended.load(SeqCst)
+                || (members[who].is_still.load(SeqCst) && !has_mail(who))
+        };
+        // Its own mail last: what the others said before they were still is seen then.
+        (0..members.len()).all(is_still) && !has_mail(self.index) && !self.shared.has_work()
+    }
+
+    fn index(&self) -> usize {
+        self.index
+    }
+}

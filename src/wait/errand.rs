@@ -1,0 +1,829 @@
+//! A task that nobody has started: its closure, on its way to whichever loop takes it first, and its result on the
+//! way back.
+//!
+//! ```text
+//!                 a loop takes it from a queue                  it ends
+//!   QUEUED ------------------------------------> STARTED ------------------> DONE
+//!      |          becomes a task of that loop                                 ^
+//!      |  whoever has the handle                                              |
+//!      |    - joins it: runs it in its own frames, or as its loop's next task |
+//!      '--  - cancels it: lets the closure go, here and now  -----------------'
+//! ```
+//!
+//! Who is first to say STARTED has it; a queue that gives it out later finds that, and lets go of it. So it need not be
+//! taken out of the middle of a queue, and nothing is started twice.
+//!
+//! Who owns what: the closure belongs to whoever said STARTED; the result to that one until DONE, then to the handle,
+//! if it is still there, and else to the one that said DONE. What stands here is one allocation. A queue, a handle and a
+//! task each count as one that uses it, and the last frees it. The waiter is written by the handle before AWAITED, and
+//! belongs to whoever says DONE if that finds AWAITED; otherwise the handle takes it back.
+//!
+//! A started task stays on its thread. What goes to another one is the closure, its task-locals that may, and the result:
+//! all of them have to be `Send`, as [`Scope`](super::Scope) and `Pool::spawn` ask for.
+
+#![allow(unsafe_code, reason = "keeps closures and results without their types")]
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::panic::Location;
+use std::ptr::{self, NonNull};
+use std::rc::Rc;
+
+use super::bond::Bond;
+use super::sleeper::Away;
+use crate::coroutine::no_pause;
+use crate::model::sync::atomic::{AtomicU8, Ordering};
+use crate::model::sync::{Arc, Mutex, PoisonError};
+use crate::model::{UnsafeCell, park};
+use crate::stacks::Request;
+use crate::task::{
+    Boundary, CancelKind, CancelReason, Crew, Denied, Described, Ending, Guise, Heirlooms, Home,
+    Inbox, Job, Locals, Making, Message, Refusal, RemoteTask, Task, Unstarted, Wait, wait_until,
+};
+
+/// Somebody has it.
+const STARTED: u8 = 1;
+/// The result is there.
+const DONE: u8 = 2;
+/// Somebody is to be woken when it is.
+const AWAITED: u8 = 4;
+/// Nobody wants the result any more.
+const LEFT: u8 = 8;
+/// One that uses it; the bits from here on count those.
+const USER: u8 = 16;
+
+/// What is to be done, once.
+pub(crate) trait Work {
+    /// What comes of it.
+    type Given;
+    /// Does it, in a task. Lets no panic out.
+    fn run(self, runs: Runs) -> Self::Given;
+    /// Lets it go without having done it, on any thread. Lets no panic out.
+    fn refuse(self, refusal: Refusal, described: &Described<'_>) -> Self::Given;
+    /// Disposes of a result that nobody wants. Lets no panic out.
+    fn unwanted(given: Self::Given);
+}
+
+/// How something runs.
+pub(crate) struct Runs {
+    /// The boundary of its task.
+    root: &'static Boundary,
+    /// The task, if it is one of its own.
+    task: Option<&'static Task>,
+}
+
+impl Runs {
+    /// The boundary of the whole of it.
+    pub(crate) fn root(&self) -> &'static Boundary {
+        self.root
+    }
+
+    /// It is about to give its result.
+    pub(crate) fn gives(&self) {
+        if let Some(task) = self.task {
+            task.set_ending(None);
+        }
+    }
+}
+
+/// How something is to be run.
+pub(crate) struct Asked {
+    /// On which stack, if it cannot be just any.
+    pub(crate) request: Option<Request>,
+    /// Under which name.
+    pub(crate) name: Option<Cow<'static, str>>,
+    /// Who asked for it.
+    pub(crate) spawned_at: &'static Location<'static>,
+}
+
+/// Where it is, for who wants to cancel it.
+enum Place {
+    /// Nobody has started it, or whoever did is about to say where.
+    Nowhere,
+    /// It was cancelled before that was said.
+    Cancelled(Box<CancelReason>),
+    /// It is this task, of the loop with that inbox.
+    At(RemoteTask, Arc<Inbox>),
+}
+
+/// What only few have.
+struct Extra {
+    /// A name.
+    name: Option<Cow<'static, str>>,
+    /// Task-locals that it inherits.
+    locals: Heirlooms,
+}
+
+/// The part that does not depend on what it is to do.
+pub(super) struct Head {
+    /// STARTED, DONE, AWAITED, LEFT, and how many use it. What is handed over is released by one change of this and
+    /// acquired by another.
+    state: AtomicU8,
+    /// On which stack it is to run, if it cannot be just any.
+    request: Option<Request>,
+    /// The address of the crew that it goes to.
+    crew: usize,
+    /// Its number.
+    id: u64,
+    /// Who asked for it.
+    spawned_at: &'static Location<'static>,
+    /// What only few have; taken by whoever starts it.
+    extra: UnsafeCell<Option<Box<Extra>>>,
+    /// The frame that it borrows from; null if none.
+    bond: *const Bond,
+    /// Its place among those that the frame's owner may have to cancel. Under the lock of the bond.
+    pub(super) member: UnsafeCell<usize>,
+    /// Where it is.
+    place: Mutex<Place>,
+    /// Who is to be woken.
+    waiter: UnsafeCell<Option<Box<Away>>>,
+    /// Whom to tell when it is given up, if it borrows from nobody.
+    ending: Option<Ending>,
+    /// What to do with what is behind it.
+    methods: &'static Methods,
+}
+
+/// What can be done with an [`Errand`] without knowing its type.
+struct Methods {
+    /// Does what is to be done, and keeps what comes of it.
+    run: unsafe fn(*const Head, Runs),
+    /// Lets go of what is to be done, and keeps what comes of that.
+    refuse: unsafe fn(*const Head, Refusal, &Described<'_>),
+    /// Moves what came of it.
+    take: unsafe fn(*const Head, *mut ()),
+    /// Disposes of what came of it.
+    discard: unsafe fn(*const Head),
+    /// Frees the memory.
+    free: unsafe fn(*const Head),
+}
+
+/// What is to be done, and then what came of it.
+union Content<W: Work> {
+    /// What is to be done.
+    work: ManuallyDrop<W>,
+    /// What came of it.
+    given: ManuallyDrop<W::Given>,
+}
+
+/// All of it.
+#[repr(C)]
+struct Errand<W: Work> {
+    /// What does not depend on the type.
+    head: Head,
+    /// What does.
+    content: UnsafeCell<Content<W>>,
+}
+
+/// Gives every type of work its methods.
+struct Of<W>(PhantomData<W>);
+
+impl<W: Work> Of<W> {
+    /// What can be done with it.
+    const METHODS: Methods = Methods {
+        run: |head, runs| {
+            // SAFETY: `Head::made` wrote an `Errand<W>` there; who has claimed it calls one of these two, once.
+            let content = unsafe { &(*head.cast::<Errand<W>>()).content };
+            // SAFETY: as above: the work is in there.
+            let work =
+                content.with_mut(|content| unsafe { ManuallyDrop::take(&mut (*content).work) });
+            let given = work.run(runs);
+            content.with_mut(|content| {
+                // SAFETY: nobody else looks at it before DONE.
+                unsafe { content.write(Content { given: ManuallyDrop::new(given) }) };
+            });
+        },
+        refuse: |head, why, described| {
+            // SAFETY: as for `run`.
+            let content = unsafe { &(*head.cast::<Errand<W>>()).content };
+            // SAFETY: as for `run`.
+            let work =
+                content.with_mut(|content| unsafe { ManuallyDrop::take(&mut (*content).work) });
+            let given = work.refuse(why, described);
+            content.with_mut(|content| {
+                // SAFETY: as for `run`.
+                unsafe { content.write(Content { given: ManuallyDrop::new(given) }) };
+            });
+        },
+        take: |head, to| {
+            // SAFETY: the caller owns the result, which is in there, and `to` has room for it.
+            unsafe {
+                (*head.cast::<Errand<W>>()).content.with_mut(|content| {
+                    to.cast::<W::Given>().write(ManuallyDrop::take(&mut (*content).given));
+                });
+            }
+        },
+        discard: |head| {
+            // SAFETY: the caller owns the result, which is in there.
+            let given = unsafe {
+                (*head.cast::<Errand<W>>())
+                    .content
+                    .with_mut(|content| ManuallyDrop::take(&mut (*content).given))
+            };
+            W::unwanted(given);
+        },
+        // SAFETY: the caller is the last that uses it.
+        free: |head| drop(unsafe { Box::from_raw(head.cast_mut().cast::<Errand<W>>()) }),
+    };
+}
+
+/// Makes one, used by a queue and by a handle.
+///
+/// # Safety
+/// What the work refers to stays alive until the result is there, and what that refers to until the handle has gone; for
+/// ever, if the task is given up. Both may go to another thread.
+pub(super) unsafe fn make<W: Work>(
+    work: W,
+    asked: Asked,
+    crew: &dyn Crew,
+    bond: *const Bond,
+    ending: Option<Ending>,
+) -> (Unstarted, Held<W::Given>) {
+    let Asked { request, name, spawned_at } = asked;
+    let home = Home::here();
+    let id = home.map_or_else(|| RemoteTask::posted(0).id(), Home::new_serial);
+    let locals = home.and_then(Home::current).map_or_else(Heirlooms::none, Task::heirlooms);
+    let extra = (name.is_some() || !locals.is_empty()).then(|| Box::new(Extra { name, locals }));
+    let head = Head {
+        state: AtomicU8::new(2 * USER),
+        request,
+        crew: crew.address(),
+        id,
+        spawned_at,
+        extra: UnsafeCell::new(extra),
+        bond,
+        member: UnsafeCell::new(0),
+        place: Mutex::new(Place::Nowhere),
+        waiter: UnsafeCell::new(None),
+        ending,
+        methods: const { &Of::<W>::METHODS },
+    };
+    let content = UnsafeCell::new(Content { work: ManuallyDrop::new(work) });
+    let errand = NonNull::from(Box::leak(Box::new(Errand { head, content })));
+    (Unstarted(errand.cast()), Held { head: errand.cast(), given: PhantomData })
+}
+
+/// Makes one that borrows from nobody.
+pub(crate) fn errand<W: Work + Send + 'static>(
+    work: W,
+    asked: Asked,
+    crew: &dyn Crew,
+    ending: Ending,
+) -> (Unstarted, Held<W::Given>)
+where
+    W::Given: Send,
+{
+    // SAFETY: `'static` and `Send`, as the bounds say.
+    unsafe { make(work, asked, crew, ptr::null(), Some(ending)) }
+}
+
+impl Head {
+    /// Its address, as queues have it.
+    fn of<'a>(unstarted: Unstarted) -> &'a Self {
+        // SAFETY: only `make` makes them, and a queue that has one counts as one that uses it.
+        unsafe { unstarted.0.cast::<Self>().as_ref() }
+    }
+
+    /// Claims it. False if somebody has.
+    #[inline(always)]
+    fn claim(&self) -> bool {
+        let mut state = self.state.load(Ordering::Relaxed);
+        while state & STARTED == 0 {
+            // Acquire: what the one who made it wrote; it has come by a queue or with the handle in any case.
+            match self.state.compare_exchange(
+                state,
+                state | STARTED,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(other) => state = other,
+            }
+        }
+        false
+    }
+
+    /// Takes what only few have.
+    ///
+    /// # Safety
+    /// Only for who has claimed it.
+    unsafe fn take_extra(&self) -> (Option<Cow<'static, str>>, Locals) {
+        // SAFETY: the caller's promise.
+        match self.extra.with_mut(|extra| unsafe { (*extra).take() }) {
+            Some(extra) => (extra.name, extra.locals.into_locals()),
+            None => (None, Locals::none()),
+        }
+    }
+
+    /// How messages name it.
+    fn described(&self) -> Described<'_> {
+        Described { name: None, id: self.id, spawned_at: self.spawned_at }
+    }
+
+    /// One less uses it.
+    ///
+    /// # Safety
+    /// The caller was counted as one, and does not touch it any more.
+    unsafe fn release(this: *const Self) {
+        // SAFETY: it is there as long as somebody is counted.
+        let head = unsafe { &*this };
+        // The only one left needs no exchange. Acquire: all that others did here.
+        if head.state.load(Ordering::Acquire) / USER == 1
+            || head.state.fetch_sub(USER, Ordering::AcqRel) / USER == 1
+        {
+            // SAFETY: the last one.
+            unsafe { (head.methods.free)(this) };
+        }
+    }
+
+    /// The result is there: says so, wakes who waits for it, and lets go of it.
+    ///
+    /// # Safety
+    /// The caller has claimed it, is counted as one that uses it, and does not touch it any more.
+    unsafe fn finish(this: *const Self) {
+        // SAFETY: the caller counts.
+        let head = unsafe { &*this };
+        let bond = head.bond;
+        // Release: the result. Acquire: the waiter.
+        let before = head.state.fetch_or(DONE, Ordering::AcqRel);
+        if before & LEFT != 0 {
+            // Before the frame that it may refer to is told.
+            // SAFETY: the handle has gone, so the result is this one's.
+            unsafe { (head.methods.discard)(this) };
+        }
+        let mut waiter = None;
+        if before & AWAITED != 0 {
+            // SAFETY: AWAITED was there before DONE: it is this one's.
+            waiter = head.waiter.with_mut(|waiter| unsafe { (*waiter).take() });
+        }
+        // SAFETY: the caller's promise.
+        unsafe { Self::release(this) };
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+        if !bond.is_null() {
+            // SAFETY: its frame waits for this.
+            unsafe { Bond::child_ended(bond) };
+        }
+    }
+
+    /// Lets its closure go, here. The caller has claimed it.
+    fn refuse(&self, refusal: Refusal) {
+        // What it had captured is dropped here, wherever that is.
+        // SAFETY: claimed, so the closure is this one's.
+        no_pause(|| unsafe { (self.methods.refuse)(self, refusal, &self.described()) });
+        // SAFETY: as above.
+        let extra = self.extra.with_mut(|extra| unsafe { (*extra).take() });
+        drop(extra);
+    }
+
+    /// Cancels it, wherever it is.
+    pub(super) fn cancel(&self, reason: CancelReason) {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let (task, inbox) = match &*place {
+            Place::Nowhere => {
+                *place = Place::Cancelled(Box::new(reason));
+                return;
+            }
+            Place::Cancelled(_) => return,
+            Place::At(task, inbox) => (*task, inbox.clone()),
+        };
+        drop(place);
+        inbox.push(Message::Cancel(task, reason));
+    }
+
+    /// Makes a task of it.
+    ///
+    /// # Safety
+    /// The caller has claimed it, is counted as one that uses it, and leaves that to the task.
+    unsafe fn become_task(this: *const Self, home: &'static Home) -> &'static Task {
+        // SAFETY: the caller counts.
+        let head = unsafe { &*this };
+        // SAFETY: claimed.
+        let (name, locals) = unsafe { head.take_extra() };
+        let request = head.request.unwrap_or_else(|| home.request());
+        let making = Making { request, name, spawned_at: head.spawned_at, id: head.id };
+        // SAFETY: `make` has the promise.
+        let task = unsafe { home.make(Started(this), making, home.root()) };
+        // Not those of the task that happened to run here last.
+        drop(task.swap_locals(locals));
+        // SAFETY: `Started` clears it before it gives.
+        task.set_ending(Some(unsafe { Ending::new(this.cast(), give_up) }));
+        if !head.bond.is_null() {
+            // SAFETY: its frame waits for this.
+            if let Some(reason) = unsafe { (*head.bond).register(head) } {
+                task.root().cancel(reason);
+            }
+        }
+        let at = Place::At(RemoteTask::new(task), home.inbox());
+        let mut place = head.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *place, at);
+        drop(place);
+        if let Place::Cancelled(reason) = before {
+            task.root().cancel(*reason);
+        }
+        task
+    }
+}
+
+/// The task was given up, and its job leaked.
+unsafe fn give_up(head: *const (), reason: CancelReason) {
+    // SAFETY: the task counts as one that uses it, for ever.
+    let head = unsafe { &*head.cast::<Head>() };
+    if !head.bond.is_null() {
+        // SAFETY: its frame waits for it, from now on for ever.
+        unsafe { Bond::doom(head.bond, &head.described()) };
+    } else if let Some(ending) = head.ending {
+        // SAFETY: the job was leaked, and had not given.
+        unsafe { ending.give(reason) };
+    }
+}
+
+/// What a task of its own runs.
+struct Started(*const Head);
+
+impl Job for Started {
+    fn run(self, task: &'static Task) {
+        // SAFETY: claimed for this task, which counts as one that uses it.
+        unsafe {
+            ((*self.0).methods.run)(self.0, Runs { root: task.root(), task: Some(task) });
+            self.ends(task);
+        }
+    }
+
+    fn refuse(self, task: &'static Task, refusal: Refusal) {
+        // SAFETY: as above.
+        unsafe {
+            (*self.0).refuse(refusal);
+            self.ends(task);
+        }
+    }
+}
+
+impl Started {
+    /// The result is there.
+    ///
+    /// # Safety
+    /// As for [`Head::finish`].
+    unsafe fn ends(self, task: &'static Task) {
+        task.set_ending(None);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let bond = (*self.0).bond;
+            if !bond.is_null() {
+                (*bond).unregister(&*self.0);
+            }
+            Head::finish(self.0);
+        }
+    }
+}
+
+/// Makes a task of something that a queue gave out. `None` if somebody else has started it.
+pub(crate) fn start(unstarted: Unstarted, home: &'static Home) -> Option<&'static Task> {
+    let head = Head::of(unstarted);
+    if !head.claim() {
+        // SAFETY: the queue counted.
+        unsafe { Head::release(head) };
+        return None;
+    }
+    // SAFETY: claimed; the queue's count goes to the task.
+    Some(unsafe { Head::become_task(head, home) })
+}
+
+/// Whether somebody has started it already, so that all there is to do is to [drop](release) it.
+pub(crate) fn is_started(unstarted: Unstarted) -> bool {
+    Head::of(unstarted).state.load(Ordering::Relaxed) & STARTED != 0
+}
+
+/// A queue lets go of something that somebody else has started.
+pub(super) fn release(unstarted: Unstarted) {
+    // SAFETY: the queue counted.
+    unsafe { Head::release(Head::of(unstarted)) };
+}
+
+/// Lets go of something that a queue gave out, and that nobody will start any more.
+pub(crate) fn refuse(unstarted: Unstarted) {
+    let head = Head::of(unstarted);
+    if !head.claim() {
+        return release(unstarted);
+    }
+    let why = "its pool has ended";
+    head.refuse(Refusal::Cancelled(CancelReason::new(CancelKind::Shutdown, why, head.spawned_at)));
+    // SAFETY: claimed; the queue counted.
+    unsafe { Head::finish(head) };
+}
+
+/// Brings something to a crew: keeps it here, if this thread is one of theirs.
+#[inline(always)]
+pub(crate) fn bring(crew: &dyn Crew, unstarted: Unstarted) {
+    match source_of(crew) {
+        Some(source) => source.push(unstarted),
+        None => bring_from_outside(crew, unstarted),
+    }
+}
+
+/// This thread's share in a crew's work, if it is one of theirs.
+#[inline(always)]
+pub(super) fn source_of(crew: &dyn Crew) -> Option<&'static dyn crate::task::Source> {
+    Home::here().filter(|home| home.crew() == crew.address())?.source()
+}
+
+/// Brings something from another thread.
+#[cold]
+fn bring_from_outside(crew: &dyn Crew, unstarted: Unstarted) {
+    if let Err(unstarted) = crew.inject(unstarted) {
+        refuse(unstarted);
+    }
+}
+
+/// Runs something that borrows from this frame, and that this loop's queue has just given out, here, in the frames of the
+/// task that waits for it. Nobody wants its result.
+pub(super) fn run_here(unstarted: Unstarted, task: &'static Task) {
+    let head = Head::of(unstarted);
+    if !head.claim() {
+        return release(unstarted);
+    }
+    // SAFETY: claimed; the queue counted.
+    unsafe {
+        run_in_frames_of(task, head);
+        Head::finish(head);
+    }
+}
+
+/// The frame that it borrows from, and whether somebody still wants its result.
+pub(super) fn bond_of(unstarted: Unstarted) -> (*const Bond, bool) {
+    let head = Head::of(unstarted);
+    (head.bond, head.state.load(Ordering::Relaxed) & LEFT == 0)
+}
+
+/// Runs it in the frames of a task that waits for it, as a task of its own would: with its own number, name, task-locals
+/// and boundary.
+///
+/// # Safety
+/// The caller has claimed it.
+unsafe fn run_in_frames_of(task: &'static Task, head: &Head) {
+    let home = task.home();
+    let boundary = home.take_boundary();
+    // SAFETY: claimed.
+    let (name, locals) = unsafe { head.take_extra() };
+    let guise = Guise { name: name.map(Rc::new), spawned_at: head.spawned_at, locals };
+    let before = task.becomes(head.id, guise, boundary);
+    match why_not(boundary) {
+        // SAFETY: claimed.
+        None => unsafe { (head.methods.run)(head, Runs { root: boundary, task: None }) },
+        Some(reason) => head.refuse(Refusal::Cancelled(reason)),
+    }
+    task.is_itself_again(before, boundary);
+    home.free_boundary(boundary);
+}
+
+/// Why nothing is to begin inside this boundary.
+#[inline(always)]
+pub(super) fn why_not(boundary: &'static Boundary) -> Option<CancelReason> {
+    if boundary.is_reached() { boundary.outermost_cancelled()?.reason() } else { None }
+}
+
+/// The handle's side of one: whoever has this gets the result.
+pub(crate) struct Held<G> {
+    /// What it is for; this counts as one that uses it.
+    head: NonNull<Head>,
+    /// What comes of it.
+    given: PhantomData<G>,
+}
+
+// SAFETY: the result goes to whoever has this, once; all else is atomic, or handed over by what is.
+unsafe impl<G: Send> Send for Held<G> {}
+// SAFETY: what `&Held` offers only looks at the state, or cancels.
+unsafe impl<G: Send> Sync for Held<G> {}
+
+impl<G> Held<G> {
+    /// What it is for.
+    #[inline(always)]
+    fn head(&self) -> &Head {
+        // SAFETY: this counts as one that uses it.
+        unsafe { self.head.as_ref() }
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u64 {
+        self.head().id
+    }
+
+    /// Who asked for it.
+    pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
+        self.head().spawned_at
+    }
+
+    /// The address of the crew that it goes to.
+    pub(crate) fn crew(&self) -> usize {
+        self.head().crew
+    }
+
+    /// Whether the result is there.
+    #[inline(always)]
+    pub(crate) fn is_done(&self) -> bool {
+        self.head().state.load(Ordering::Acquire) & DONE != 0
+    }
+
+    /// Whether nobody has started it.
+    #[inline(always)]
+    pub(crate) fn is_unstarted(&self) -> bool {
+        self.head().state.load(Ordering::Relaxed) & STARTED == 0
+    }
+
+    /// Whether it asks for no stack of its own.
+    #[inline(always)]
+    pub(crate) fn is_for_any_stack(&self) -> bool {
+        self.head().request.is_none()
+    }
+
+    /// Cancels it. If nobody has started it, nobody will: its closure goes here and now.
+    pub(crate) fn cancel(&self, reason: CancelReason) {
+        let head = self.head();
+        if !head.claim() {
+            return head.cancel(reason);
+        }
+        let bond = head.bond;
+        head.refuse(Refusal::Cancelled(reason));
+        // Release: the result.
+        head.state.fetch_or(DONE, Ordering::Release);
+        if !bond.is_null() {
+            // SAFETY: its frame waits for this.
+            unsafe { Bond::child_ended(bond) };
+        }
+    }
+
+    /// Runs it in the frames of a task that waits for it; `Err` if somebody else has started it. For what borrows from
+    /// that task.
+    #[inline(always)]
+    pub(crate) fn run_here(self, task: &'static Task, crew: &dyn Crew) -> Result<G, Self> {
+        let this = self.head;
+        let popped = source_of(crew).is_some_and(|source| source.pop_this(Unstarted(this.cast())));
+        // What the queue has given back nobody else can have.
+        if !popped && !self.head().claim() {
+            return Err(self);
+        }
+        // SAFETY: claimed.
+        unsafe { run_in_frames_of(task, self.head()) };
+        let mut given = MaybeUninit::<G>::uninit();
+        // SAFETY: the result is there, and this side's: nobody else has started it.
+        unsafe { (self.head().methods.take)(this.as_ptr(), given.as_mut_ptr().cast()) };
+        std::mem::forget(self);
+        // SAFETY: as in `head`.
+        let head = unsafe { this.as_ref() };
+        let bond = head.bond;
+        debug_assert!(!bond.is_null());
+        // SAFETY: whoever still uses it is counted; `take` has written the result.
+        unsafe {
+            if popped {
+                // The queue's count is this side's now, and with its own they are all.
+                (head.methods.free)(this.as_ptr());
+            } else {
+                Head::release(this.as_ptr());
+                (*bond).leaves_behind();
+            }
+            Bond::child_ended(bond);
+            Ok(given.assume_init())
+        }
+    }
+
+    /// Has it run as the next task of this loop; false if somebody else has started it.
+    pub(crate) fn start_next(&self, home: &'static Home) -> bool {
+        let head = self.head();
+        if !head.claim() {
+            return false;
+        }
+        // The task is one more that uses it.
+        head.state.fetch_add(USER, Ordering::Relaxed);
+        // SAFETY: claimed, and just counted.
+        unsafe { Head::become_task(head, home) }.enqueue_first();
+        true
+    }
+
+    /// Waits in a task until the result is there.
+    #[track_caller]
+    pub(crate) fn wait(&mut self, task: &'static Task, wait: Wait) -> Result<(), Denied> {
+        let _outside = task.waits_for_outside();
+        let Some(_waiting) = Waiting::register(self, Away::task(task)) else { return Ok(()) };
+        wait_until(task, wait, || self.is_done())
+    }
+
+    /// Blocks the thread until the result is there.
+    pub(crate) fn block(&mut self) {
+        let Some(_waiting) = Waiting::register(self, Away::thread()) else { return };
+        while !self.is_done() {
+            park();
+        }
+    }
+
+    /// As [`Taker::watch`](super::Taker::watch). The caller has borrowed this mutably.
+    pub(crate) fn watch(&self, task: Option<&'static Task>) -> bool {
+        match Waiting::register(self, task.map_or_else(Away::thread, Away::task)) {
+            Some(waiting) => {
+                std::mem::forget(waiting);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes that back.
+    pub(crate) fn unwatch(&self) {
+        drop(Waiting { head: self.head() });
+    }
+
+    /// Takes the result, which is there.
+    pub(crate) fn take(self) -> G {
+        debug_assert!(self.is_done());
+        let this = ManuallyDrop::new(self).head;
+        let mut given = MaybeUninit::<G>::uninit();
+        // SAFETY: the result is there, and the handle's, which was counted.
+        unsafe {
+            (this.as_ref().methods.take)(this.as_ptr(), given.as_mut_ptr().cast());
+            Head::release(this.as_ptr());
+            given.assume_init()
+        }
+    }
+}
+
+impl<G> Drop for Held<G> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let head = self.head();
+        let mut state = head.state.load(Ordering::Acquire);
+        while state & DONE == 0 {
+            // The result will be another's, who also frees it: this is not the last that uses it.
+            match head.state.compare_exchange(
+                state,
+                (state | LEFT) - USER,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return,
+                Err(other) => state = other,
+            }
+        }
+        // SAFETY: the result is there, and the handle's, which was counted.
+        unsafe {
+            (head.methods.discard)(self.head.as_ptr());
+            Head::release(self.head.as_ptr());
+        }
+    }
+}
+
+/// One who waits for it, taken back however the wait ends.
+struct Waiting<'a> {
+    /// What is waited for.
+    head: &'a Head,
+}
+
+impl<'a> Waiting<'a> {
+    /// Leaves one to be woken; `None` if the result is there.
+    fn register<G>(held: &'a Held<G>, away: Away) -> Option<Self> {
+        let head = held.head();
+        if held.is_done() {
+            return None;
+        }
+        // SAFETY: not AWAITED: it is the handle's.
+        head.waiter.with_mut(|waiter| unsafe { *waiter = Some(Box::new(away)) });
+        let mut state = head.state.load(Ordering::Relaxed);
+        while state & DONE == 0 {
+            // Release: the waiter.
+            match head.state.compare_exchange(
+                state,
+                state | AWAITED,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Some(Self { head }),
+                Err(other) => state = other,
+            }
+        }
+        // SAFETY: AWAITED was never said.
+        drop(head.waiter.with_mut(|waiter| unsafe { (*waiter).take() }));
+        // The result, which was seen without taking it on.
+        head.state.load(Ordering::Acquire);
+        None
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.head.state.load(Ordering::Relaxed);
+        while state & (AWAITED | DONE) == AWAITED {
+            match self.head.state.compare_exchange(
+                state,
+                state & !AWAITED,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    // SAFETY: AWAITED was taken back: it is the handle's again.
+                    drop(self.head.waiter.with_mut(|waiter| unsafe { (*waiter).take() }));
+                    return;
+                }
+                Err(other) => state = other,
+            }
+        }
+    }
+}
