@@ -270,6 +270,37 @@
 //! assert_eq!(played.into_inner(), ["Segno", "Fine"]);
 //! ```
 //!
+//! # Many threads
+//!
+//! A [`Pool`] is an event loop on each of several threads, which share their work. What is spawned on it begins on
+//! whichever thread is free, and stays there; so only what a closure captures and returns has to be `Send`.
+//! [`Pool::scope`] is for tasks that borrow, across threads too; [`pool::join`], [`Pool::for_each`] and [`Pool::map`] are
+//! for what can be halved.
+//!
+//! ```
+//! use segno::{Pool, pool};
+//! use std::sync::Mutex;
+//!
+//! let tunes = ["dal segno".to_owned(), "da capo al fine".to_owned()];
+//! let longest = Mutex::new("");
+//! let pool = Pool::builder().threads(2).build()?;
+//! pool.scope(|s| {
+//!     for tune in &tunes {
+//!         s.spawn(|| {
+//!             let (first, last) = pool::join(|| tune.split(' ').next(), || tune.split(' ').last());
+//!             for word in [first, last].into_iter().flatten() {
+//!                 let mut longest = longest.lock().unwrap();
+//!                 if word.len() > longest.len() {
+//!                     *longest = word;
+//!                 }
+//!             }
+//!         });
+//!     }
+//! });
+//! assert_eq!(longest.into_inner().unwrap(), "segno");
+//! # Ok::<(), segno::pool::BuildError>(())
+//! ```
+//!
 //! # Scripts
 //!
 //! For games, and whatever else has a loop of its own: [`script::Scripts`] are stepped once in each frame. A

@@ -24,7 +24,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
 fn run_borrows_and_returns() {
-    let words = vec!["dal".to_owned(), "segno".to_owned()];
+    let words = ["dal".to_owned(), "segno".to_owned()];
     let pool = mill(2);
     let first = pool.run(|| words.iter().map(String::as_str).max());
     assert_eq!(first, Some("segno"));
@@ -401,8 +401,14 @@ fn shutdown_tells_who_has_not_ended() {
     assert_eq!(error.waiting()[0].name(), Some("stubborn"));
     assert_eq!(error.busy().len(), 1);
     let text = error.to_string();
-    assert!(text.contains("`stubborn`") && text.contains("waits in `sleep` at tests/pool.rs"), "{text}");
-    assert!(text.contains("that does not pause") && text.contains("(spawned at tests/pool.rs"), "{text}");
+    assert!(
+        text.contains("`stubborn`") && text.contains("waits in `sleep` at tests/pool.rs"),
+        "{text}"
+    );
+    assert!(
+        text.contains("that does not pause") && text.contains("(spawned at tests/pool.rs"),
+        "{text}"
+    );
     open.store(true, SeqCst);
     assert!(stubborn.join().is_ok() && deaf.join().is_ok(), "they end all the same");
 }
@@ -461,6 +467,36 @@ fn the_oldest_does_not_wait_for_ever_behind_what_is_newer() {
         while !first.is_finished() {
             segno::yield_now();
         }
+    });
+}
+
+#[test]
+fn select_waits_for_children_on_other_threads() {
+    let pool = mill(2);
+    pool.run(|| {
+        pool::scope(|s| {
+            let (sender, receiver) = segno::sync::channel::bounded::<u32>(1);
+            let mut child = s.spawn(move || {
+                segno::sleep(Duration::from_millis(1));
+                drop(sender);
+                5
+            });
+            let mut closed = false;
+            while !child.is_finished() || !closed {
+                segno::select! {
+                    finished(child) => {
+                        segno::yield_now();
+                        closed = true;
+                    },
+                    recv(receiver) -> none => {
+                        assert!(none.is_err());
+                        closed = true;
+                        segno::sleep(Duration::from_millis(1));
+                    },
+                }
+            }
+            assert_eq!(child.join().unwrap(), 5);
+        });
     });
 }
 

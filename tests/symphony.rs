@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use segno::Clock;
@@ -52,7 +52,7 @@ fn round(text: &str, round: Round) -> (Vec<Cue>, Vec<Record>) {
 }
 
 fn voices(voices: u32, distance: Time) -> Round {
-    Round { voices, distance, unfair: None, blocking: false }
+    Round { voices, distance, unfair: None, blocking: false, parallel: false }
 }
 
 fn events(cues: &[Cue]) -> Vec<Event> {
@@ -672,9 +672,9 @@ fn a_listener_that_has_heard_enough_ends_the_round() {
     // Who was due at the same instant has begun its note, and nobody later.
     assert!(heard[49..].iter().all(|cue| cue.now == heard[49].now));
     // The voices that were left in the middle of a bar have let go of it.
-    let bar = Rc::clone(&heard[0].turn.bar);
+    let bar = Arc::clone(&heard[0].turn.bar);
     drop(heard);
-    assert_eq!(Rc::strong_count(&bar), 1);
+    assert_eq!(Arc::strong_count(&bar), 1);
 }
 
 #[test]

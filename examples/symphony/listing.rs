@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::score::Tune;
 use super::time::{Time, clock_face};
-use super::{BLOCKED_BAR, Cue, Record, Round, STACK, colour, deepest};
+use super::{BLOCKED_BAR, Cue, Record, Round, STACK, colour, deepest, threads};
 
 /// How many voices are listed; more would not be read.
 const LISTED: usize = 8;
@@ -63,7 +63,7 @@ impl<'t, W: Write> Listing<'t, W> {
         let by = [composer.as_str(), origin].into_iter().filter(|text| !text.is_empty());
         let by = by.collect::<Vec<_>>().join(", ");
         let by = if by.is_empty() { by } else { format!(" ({by})") };
-        let Round { voices, distance, unfair, blocking } = self.round;
+        let Round { voices, distance, unfair, blocking, parallel } = self.round;
         writeln!(self.output, "{}{by}", self.bold(title))?;
         let entries = match (voices, distance / meter.bar) {
             (1, _) => "one voice, so no round yet".to_owned(),
@@ -79,6 +79,12 @@ impl<'t, W: Write> Listing<'t, W> {
             writeln!(
                 self.output,
                 "(of two that are due at once, the one that has waited longer goes first)"
+            )?;
+        }
+        if parallel {
+            writeln!(
+                self.output,
+                "Every voice sings on a thread of a pool, and stays on it until it has ended."
             )?;
         }
         if blocking {
@@ -221,7 +227,11 @@ impl<'t, W: Write> Listing<'t, W> {
             )?;
         }
         if real {
-            return writeln!(self.output, "One thread sang it all in {:.1} s.", took.as_secs_f64());
+            let threads = match self.round.parallel {
+                true => format!("{} threads", threads(self.round)),
+                false => "One thread".to_owned(),
+            };
+            return writeln!(self.output, "{threads} sang it all in {:.1} s.", took.as_secs_f64());
         }
         writeln!(
             self.output,

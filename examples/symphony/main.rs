@@ -4,23 +4,26 @@
 //! cargo run --release --example symphony
 //! cargo run --release --example symphony -- TUNE.abc --voices 3 --svg round.svg --wav round.wav
 //! cargo run --release --example symphony -- --blocking
+//! cargo run --release --example symphony -- --parallel
 //! ```
 //!
 //! A voice is [`sing`]: loops inside loops over parts, repeats, bars and notes, which sleep two calls
 //! deep inside [`sing_bar`]. Nothing outside remembers where it is; its local variables do. [`play`]
 //! brings the voices in, one after the other; the event loop resumes whoever has a note due next. With
-//! `--blocking` one voice sleeps the thread instead of itself, and everybody waits. The rest of the
+//! `--blocking` one voice sleeps the thread instead of itself, and everybody waits. With `--parallel` the same
+//! voices run on the threads of a pool, and nobody waits for one that blocks. The rest of the
 //! example reads ABC notation (`abc.rs`) and shows what was sung (`listing.rs`, `timeline.rs`, `sound.rs`).
 
-use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use segno::{Clock, EventLoop, stack};
+use segno::sync::Mutex;
+use segno::{Clock, EventLoop, Pool, stack};
 
 pub(crate) mod time;
 pub(crate) mod score;
@@ -43,7 +46,7 @@ use self::score::{Bar, Note, Tune};
 use self::time::{Tempo, Time};
 
 /// Sings the tune once, from now on. Returns what is left of the voice.
-fn sing(mut voice: Voice<'_>, tune: &Tune) -> Result<Record, Box<dyn Error>> {
+fn sing(mut voice: Voice<'_>, tune: &Tune) -> Result<Record, Mishap> {
     let mut sung = Sung { bars: 0, notes: 0 };
     for (part, part_number) in tune.parts.iter().zip(1..) {
         for pass in 1..=part.passes {
@@ -62,11 +65,11 @@ fn sing(mut voice: Voice<'_>, tune: &Tune) -> Result<Record, Box<dyn Error>> {
 }
 
 /// Sings one bar and returns how many notes it struck. Pauses at each note and rest until it is over.
-fn sing_bar(voice: &mut Voice<'_>, bar: &Rc<Bar>, place: Place) -> io::Result<usize> {
+fn sing_bar(voice: &mut Voice<'_>, bar: &Arc<Bar>, place: Place) -> io::Result<usize> {
     let mut struck = 0;
     for (index, note) in bar.notes.iter().enumerate() {
         struck += usize::from(note.is_struck());
-        voice.begin(Turn { bar: Rc::clone(bar), index, place })?;
+        voice.begin(Turn { bar: Arc::clone(bar), index, place })?;
         voice.now += note.length;
         segno::sleep_until(voice.hall.instant(voice.now));
         voice.resumed();
@@ -80,9 +83,12 @@ pub(crate) fn play(
     tune: &Tune,
     round: Round,
     clock: Clock,
-    mut hear: impl FnMut(Cue) -> io::Result<()>,
-) -> Result<Vec<Record>, Box<dyn Error>> {
+    mut hear: impl FnMut(Cue) -> io::Result<()> + Send,
+) -> Result<Vec<Record>, Mishap> {
     stack::measure_all(true);
+    if round.parallel {
+        return play_on_many(tune, round, &mut hear);
+    }
     let mut events = EventLoop::builder().name("round").clock(clock);
     if clock == Clock::system() {
         events = events.watchdog(PATIENCE);
@@ -91,29 +97,49 @@ pub(crate) fn play(
         events = events.seed(seed);
     }
     let mut events = events.build();
-    let hall = Hall {
-        start: events.now(),
-        tempo: tune.tempo,
-        turns: Cell::new(0),
-        hear: RefCell::new(&mut hear),
-    };
+    let hall = Hall::new(events.now(), tune, &mut hear);
     events.run(|| {
         segno::try_scope(|s| {
             let mut voices = Vec::new();
             for number in 0..round.voices {
-                let entry = round.distance * Time::from(number);
-                if entry > Time::ZERO {
-                    segno::sleep_until(hall.instant(entry));
-                }
-                let mut voice = Voice::new(&hall, number, entry);
-                voice.blocks = round.blocking && number == round.voices.min(2) - 1;
-                let task = s.task(format!("voice {}", number + 1)).stack_size(STACK);
+                let voice = Voice::enters(&hall, number, round);
+                let task = s.task(voice.name()).stack_size(STACK);
                 voices.push(task.spawn(move || sing(voice, tune)));
             }
             voices.into_iter().map(|voice| Ok(voice.join()?)).collect()
         })
     })?
 }
+
+/// The same with a thread for each voice, or for as many as there may be.
+fn play_on_many(
+    tune: &Tune,
+    round: Round,
+    hear: &mut (dyn FnMut(Cue) -> io::Result<()> + Send),
+) -> Result<Vec<Record>, Mishap> {
+    let pool = Pool::builder().name("voices").threads(threads(round)).watchdog(PATIENCE).build()?;
+    let hall = Hall::new(Instant::now(), tune, hear);
+    pool.scope(|s| {
+        let mut voices = Vec::new();
+        for number in 0..round.voices {
+            let voice = Voice::enters(&hall, number, round);
+            let task = s.task(voice.name()).stack_size(STACK);
+            voices.push(task.spawn(move || sing(voice, tune)));
+        }
+        voices.into_iter().map(|voice| voice.join()?).collect()
+    })
+}
+
+/// How many threads sing a round in parallel.
+pub(crate) fn threads(round: Round) -> usize {
+    (round.voices as usize).min(MOST_THREADS)
+}
+
+/// What can go wrong while voices sing, on any thread.
+type Mishap = Box<dyn Error + Send + Sync>;
+
+/// More threads than this are no use to anyone who listens.
+const MOST_THREADS: usize = 16;
 
 /// Bytes of frames for a voice: the smallest stack that segno has.
 pub(crate) const STACK: usize = 48 * 1024;
@@ -124,19 +150,28 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Before which of its bars the voice that blocks does so.
 pub(crate) const BLOCKED_BAR: usize = 2;
 
-/// What the voices share. They borrow it: tasks of a scope on one thread need neither `Arc` nor locks.
+/// What the voices share. They borrow it, on one thread and on many. A lock of segno's costs next to nothing while one
+/// loop has it for itself.
 struct Hall<'h> {
     /// When the music began, by the loop's clock.
     start: Instant,
     /// How fast it goes.
     tempo: Tempo,
     /// Turns so far, of all voices.
-    turns: Cell<usize>,
+    turns: AtomicUsize,
     /// Hears every note.
-    hear: RefCell<&'h mut dyn FnMut(Cue) -> io::Result<()>>,
+    hear: Mutex<&'h mut (dyn FnMut(Cue) -> io::Result<()> + Send)>,
 }
 
-impl Hall<'_> {
+impl<'h> Hall<'h> {
+    fn new(
+        start: Instant,
+        tune: &Tune,
+        hear: &'h mut (dyn FnMut(Cue) -> io::Result<()> + Send),
+    ) -> Self {
+        Self { start, tempo: tune.tempo, turns: AtomicUsize::new(0), hear: Mutex::new(hear) }
+    }
+
     /// How long so much music takes on the loop's clock.
     fn real(&self, music: Time) -> Duration {
         Duration::from_secs_f64(self.tempo.seconds(music))
@@ -171,13 +206,18 @@ struct Voice<'h> {
 }
 
 impl<'h> Voice<'h> {
-    fn new(hall: &'h Hall<'h>, number: u32, entry: Time) -> Self {
+    /// Waits until this voice's turn has come to enter.
+    fn enters(hall: &'h Hall<'h>, number: u32, round: Round) -> Self {
+        let entry = round.distance * Time::from(number);
+        if entry > Time::ZERO {
+            segno::sleep_until(hall.instant(entry));
+        }
         Self {
             hall,
             number: number as usize,
             entry,
             now: entry,
-            blocks: false,
+            blocks: round.blocking && number == round.voices.min(2) - 1,
             resumes: 0,
             last_turn: 0,
             away: 0,
@@ -185,10 +225,13 @@ impl<'h> Voice<'h> {
         }
     }
 
+    fn name(&self) -> String {
+        format!("voice {}", self.number + 1)
+    }
+
     /// Counts a turn.
     fn resumed(&mut self) {
-        let turn = self.hall.turns.get() + 1;
-        self.hall.turns.set(turn);
+        let turn = self.hall.turns.fetch_add(1, Relaxed) + 1;
         self.resumes += 1;
         self.away = turn - self.last_turn - 1;
         self.last_turn = turn;
@@ -203,7 +246,7 @@ impl<'h> Voice<'h> {
         let late = segno::now().saturating_duration_since(self.hall.instant(self.now));
         self.late = self.late.max(late);
         let Self { now, number: voice, away, .. } = *self;
-        self.hall.hear.borrow_mut()(Cue { now, late, voice, away, first, turn })
+        self.hall.hear.lock()(Cue { now, late, voice, away, first, turn })
     }
 
     fn record(&self, sung: Sung) -> Record {
@@ -221,7 +264,7 @@ pub(crate) fn deepest() -> Option<usize> {
 #[derive(Debug)]
 pub(crate) struct Turn {
     /// The bar it is in.
-    pub(crate) bar: Rc<Bar>,
+    pub(crate) bar: Arc<Bar>,
     /// The note of that bar which begins now.
     pub(crate) index: usize,
     /// Where that bar is.
@@ -262,6 +305,8 @@ pub(crate) struct Round {
     pub(crate) unfair: Option<u64>,
     /// Whether the second voice once sleeps the whole thread.
     pub(crate) blocking: bool,
+    /// Whether the voices sing on many threads.
+    pub(crate) parallel: bool,
 }
 
 /// A turn as it is heard.
@@ -342,7 +387,7 @@ fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// Reads the tune, plays it, and writes what was asked for.
-fn perform(options: &Options) -> Result<(), Box<dyn Error>> {
+fn perform(options: &Options) -> Result<(), Mishap> {
     let (file, text) = options.tune()?;
     let mut tune = abc::read(&text).map_err(|mistake| mistake.report(&file, &text))?;
     if let Some(beats) = options.tempo {
@@ -353,12 +398,13 @@ fn perform(options: &Options) -> Result<(), Box<dyn Error>> {
         distance: tune.meter.bar * options.entry.or(tune.entry).unwrap_or(Time::from(2)),
         unfair: options.unfair,
         blocking: options.blocking,
+        parallel: options.parallel,
     };
 
     let stdout = io::stdout();
     let colours = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let output: Box<dyn Write> =
-        if options.quiet { Box::new(io::sink()) } else { Box::new(stdout.lock()) };
+    let output: Box<dyn Write + Send> =
+        if options.quiet { Box::new(io::sink()) } else { Box::new(stdout) };
     let mut listing = Listing::new(io::BufWriter::new(output), &tune, round, colours);
     listing.title()?;
 

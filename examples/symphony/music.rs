@@ -5,7 +5,7 @@
 //! and the words of a song arrive on a line of their own.
 
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::key::{Accidentals, Key, read_accidental};
 use super::repeats::{BarLine, Repeats, read_passes};
@@ -178,8 +178,8 @@ impl Music {
             held = whole;
         }
         let notes = self.notes;
-        let bars = |ranges: Vec<Range<usize>>| -> Vec<Rc<Bar>> {
-            ranges.into_iter().map(|bar| Rc::new(Bar { notes: notes[bar].to_vec() })).collect()
+        let bars = |ranges: Vec<Range<usize>>| -> Vec<Arc<Bar>> {
+            ranges.into_iter().map(|bar| Arc::new(Bar { notes: notes[bar].to_vec() })).collect()
         };
         let parts = self.repeats.finish()?.into_iter().map(|stretch| Part {
             body: bars(stretch.body),

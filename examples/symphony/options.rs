@@ -12,7 +12,7 @@ use super::time::Time;
 /// What is said when the command line makes no sense.
 pub(crate) const USAGE: &str = "\
 usage: symphony [TUNE.abc] [--voices N] [--entry BARS] [--svg FILE] [--wav FILE]
-                [--tempo BEATS] [--real-time] [--blocking] [--unfair SEED] [--quiet]
+                [--tempo BEATS] [--real-time] [--blocking] [--parallel] [--unfair SEED] [--quiet]
        symphony --help";
 
 /// What `--help` says.
@@ -31,6 +31,8 @@ usage: symphony [TUNE.abc] [options]
   --real-time     play at tempo; otherwise time is virtual and the end comes at once
   --blocking      play at tempo, and let the second voice sleep the whole thread for a bar:
                   nobody sings, and the watchdog says who is to blame
+  --parallel      play at tempo, on the threads of a pool: with --blocking, only the voice that
+                  blocks is late
   --unfair SEED   resume voices that are due at the same instant in an order drawn from SEED
   -q, --quiet     print nothing
   -h, --help      print this
@@ -74,6 +76,8 @@ pub(crate) struct Options {
     pub(crate) real_time: bool,
     /// `--blocking`.
     pub(crate) blocking: bool,
+    /// `--parallel`.
+    pub(crate) parallel: bool,
     /// `--unfair`.
     pub(crate) unfair: Option<u64>,
     /// `--quiet`.
@@ -112,6 +116,7 @@ pub(crate) fn read(mut arguments: lexopt::Parser) -> Result<Command, String> {
             Long("tempo") => options.tempo = Some(tempo(arguments.value().map_err(text)?)?),
             Long("real-time") => options.real_time = true,
             Long("blocking") => (options.blocking, options.real_time) = (true, true),
+            Long("parallel") => (options.parallel, options.real_time) = (true, true),
             Long("unfair") => options.unfair = Some(seed(arguments.value().map_err(text)?)?),
             Short('q') | Long("quiet") => options.quiet = true,
             Short('h') | Long("help") => return Ok(Command::Help),
@@ -121,6 +126,9 @@ pub(crate) fn read(mut arguments: lexopt::Parser) -> Result<Command, String> {
             }
             other => return Err(other.unexpected().to_string()),
         }
+    }
+    if options.parallel && options.unfair.is_some() {
+        return Err("--unfair decides the order on one thread: --parallel has many".to_owned());
     }
     Ok(Command::Play(options))
 }

@@ -1,7 +1,7 @@
 //! A tune as the voices read it: parts that repeat, made of bars, made of notes.
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::time::{Tempo, Time};
 
@@ -39,7 +39,7 @@ impl Tune {
     }
 
     /// All written bars: each repeat's body once, each ending once.
-    pub(crate) fn written(&self) -> impl Iterator<Item = &Rc<Bar>> {
+    pub(crate) fn written(&self) -> impl Iterator<Item = &Arc<Bar>> {
         self.parts.iter().flat_map(|part| part.body.iter().chain(part.endings.iter().flatten()))
     }
 }
@@ -61,16 +61,16 @@ pub(crate) struct Meter {
 #[derive(Debug)]
 pub(crate) struct Part {
     /// What is sung in every pass.
-    pub(crate) body: Vec<Rc<Bar>>,
+    pub(crate) body: Vec<Arc<Bar>>,
     /// What follows it in the first, the second, ... pass; empty when all passes end alike.
-    pub(crate) endings: Vec<Vec<Rc<Bar>>>,
+    pub(crate) endings: Vec<Vec<Arc<Bar>>>,
     /// How often the part is sung.
     pub(crate) passes: usize,
 }
 
 impl Part {
     /// The bars of one pass (the first is 1), its ending included.
-    pub(crate) fn bars(&self, pass: usize) -> impl Iterator<Item = &Rc<Bar>> {
+    pub(crate) fn bars(&self, pass: usize) -> impl Iterator<Item = &Arc<Bar>> {
         self.body.iter().chain(self.endings.get(pass - 1).into_iter().flatten())
     }
 }

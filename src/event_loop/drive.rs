@@ -38,6 +38,8 @@ const SAY_AFTER: Duration = Duration::from_secs(1);
 const LONG: usize = 1024;
 /// Resumes after which a loop of a pool begins something new although it has tasks that go on.
 const BEGIN_AFTER: usize = 64;
+/// A loop of a pool says for whom it waits when it has looked so often.
+const STOOD: u32 = (SAY_AFTER.as_millis() / STILL.as_millis()) as u32;
 /// How often a loop of a pool looks that is to end and can do nothing, whether all others are in the same state.
 const STILL: Duration = Duration::from_millis(5);
 
@@ -312,6 +314,10 @@ impl EventLoop {
                         // Others of the pool may yet do something for those that wait here.
                         Some(source) if !source.is_all_still() => {
                             self.inbox().sleep(Some(STILL));
+                            self.stood.set(self.stood.get() + 1);
+                            if self.stood.get() == STOOD {
+                                self.say_who_is_left();
+                            }
                             return Idle::Over;
                         }
                         _ => return Idle::Deadlock(DeadlockReport::of(home)),

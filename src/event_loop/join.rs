@@ -381,7 +381,7 @@ impl<T> JoinHandle<T> {
             Some(task) if task.home().id() == about.task.home() => return None,
             _ => refuse_own_loop(about, at),
         }
-        task.map(Task::waits_for_outside)
+        task.and_then(|task| waits_for_outside(about, task))
     }
 
     /// Has this task, or else this thread, woken when the task has ended, for those who wait for several things.
@@ -461,7 +461,7 @@ fn wait<T>(
         return taker.wait(task, wait);
     }
     refuse_own_loop(about(taker), at);
-    let _outside = task.waits_for_outside();
+    let _outside = waits_for_outside(about(taker), task);
     taker.wait(task, wait)
 }
 
@@ -471,6 +471,14 @@ fn start_next(about: &About, task: &'static Task) {
     let Some(errand) = &about.errand else { return };
     if errand.is_unstarted() && errand.crew() == task.home().crew() {
         errand.start_next(task.home());
+    }
+}
+
+/// Counts a wait that another thread can end.
+fn waits_for_outside(about: &About, task: &'static Task) -> Option<Outside> {
+    match &about.errand {
+        Some(errand) => errand.waits_for_outside(task),
+        None => Some(task.waits_for_outside()),
     }
 }
 
@@ -493,6 +501,14 @@ fn not_joined<T>(
 fn refuse_own_loop(about: &About, at: &'static Location<'static>) {
     let own = registry::find(about.task.home())
         .is_some_and(|inbox| inbox.thread().id() == thread::current().id());
+    let here = Home::here().map(Home::crew);
+    let own_pool = about.errand.as_ref().is_some_and(|errand| here == Some(errand.crew()));
+    assert!(
+        !own_pool || Home::running_task().is_some(),
+        "task {} was joined at {at} on the own stack of one of its pool's loops: nobody would run that loop meanwhile; \
+         join it in a task",
+        about.described()
+    );
     assert!(
         !own,
         "task {} was joined at {at} on the thread of its own loop, which does not run: nobody would \

@@ -131,6 +131,8 @@ pub struct EventLoop {
     looked: Cell<u64>,
     /// Resumes since it began something of its pool's.
     begun: Cell<usize>,
+    /// How often it has looked, to no avail, whether all loops of its pool stand still.
+    stood: Cell<u32>,
     /// It stays on its thread.
     thread: PhantomData<*mut ()>,
 }
@@ -207,6 +209,7 @@ impl EventLoop {
             pace: Cell::new(1),
             looked: Cell::new(u64::MAX),
             begun: Cell::new(0),
+            stood: Cell::new(0),
             thread: PhantomData,
         }
     }

@@ -17,6 +17,8 @@
 //! of it, calls the next one, too: that is how all are awake when there is enough for all, although each who brings
 //! something calls one.
 
+use std::collections::VecDeque;
+
 use crate::model::sync::atomic::{AtomicUsize, Ordering};
 use crate::model::sync::{Mutex, MutexGuard, PoisonError};
 use crate::wait::fence;
@@ -25,25 +27,26 @@ use crate::wait::fence;
 pub(super) struct Beds {
     /// How many. Relaxed: the fences order it.
     sleeping: AtomicUsize,
-    /// Which loops. Who lay down last is called first: the others have been gone for longer.
-    list: Mutex<Vec<usize>>,
+    /// Which loops. Who has slept longest is called first: tasks stay where they begin, so they are to begin on one
+    /// after the other.
+    list: Mutex<VecDeque<usize>>,
 }
 
 impl Beds {
     /// Nobody sleeps.
     pub(super) fn new() -> Self {
-        Self { sleeping: AtomicUsize::new(0), list: Mutex::new(Vec::new()) }
+        Self { sleeping: AtomicUsize::new(0), list: Mutex::new(VecDeque::new()) }
     }
 
     /// The list.
-    fn list(&self) -> MutexGuard<'_, Vec<usize>> {
+    fn list(&self) -> MutexGuard<'_, VecDeque<usize>> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// This one is about to sleep. It has to look for work once more.
     pub(super) fn lie_down(&self, who: usize) {
         let mut list = self.list();
-        list.push(who);
+        list.push_back(who);
         self.sleeping.store(list.len(), Ordering::Relaxed);
         drop(list);
         fence::rarely();
@@ -72,7 +75,7 @@ impl Beds {
     #[cold]
     fn call_one(&self) -> Option<usize> {
         let mut list = self.list();
-        let who = list.pop();
+        let who = list.pop_front();
         self.sleeping.store(list.len(), Ordering::Relaxed);
         who
     }

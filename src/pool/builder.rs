@@ -139,15 +139,18 @@ impl PoolBuilder {
         let stealers = deques.iter().map(Deque::stealer).collect();
         let shared = Arc::new(Shared::new(self.name.clone().into_owned(), stealers));
         // If a thread is missing, dropping this ends those that are there.
-        let pool = Pool::of(shared.clone());
+        let mut pool = Pool { shared: shared.clone(), running: Vec::with_capacity(threads) };
         for (index, deque) in deques.into_iter().enumerate() {
             let (theirs, wishes) = (shared.clone(), self.clone());
             let thread = thread::Builder::new()
                 .name(format!("{}-{index}", self.name))
                 .spawn(move || wishes.serve(&theirs, deque, index, at));
-            if let Err(error) = thread {
-                (index..threads).for_each(|missing| shared.member_ended(missing));
-                return Err(BuildError::Thread(error));
+            match thread {
+                Ok(thread) => pool.running.push(thread),
+                Err(error) => {
+                    (index..threads).for_each(|missing| shared.member_ended(missing));
+                    return Err(BuildError::Thread(error));
+                }
             }
         }
         Ok(pool)

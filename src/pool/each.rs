@@ -269,7 +269,7 @@ impl Pool {
     /// reference or mutable reference, or a range of integers. It may be called in any order.
     ///
     /// Work that is uneven is cut into smaller pieces where it is slow. Between two calls other tasks of the thread have
-    /// their turn now and then, and a cancellation comes through: see [`checkpoint`](crate::checkpoint). If one call
+    /// their turn now and then, and a cancellation comes through: see [`checkpoint`]. If one call
     /// panics, the others are cancelled, and the panic goes on when all have ended.
     ///
     /// # Pausing

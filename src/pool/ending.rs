@@ -11,7 +11,7 @@ use super::shared::Shared;
 use super::{Pool, is_inside};
 use crate::event_loop::{DeadlockReport, StuckTask};
 use crate::scope::{shield, timeout};
-use crate::task::{Home, Message};
+use crate::task::{Crew, Home, Message};
 
 /// How long a loop has to say who is left on it, before it counts as busy.
 const REPLY: Duration = Duration::from_millis(100);
@@ -106,7 +106,7 @@ impl Pool {
     /// # Ok::<(), segno::pool::BuildError>(())
     /// ```
     #[track_caller]
-    pub fn shutdown(self, within: Duration) -> Result<(), Unfinished> {
+    pub fn shutdown(mut self, within: Duration) -> Result<(), Unfinished> {
         assert!(
             !is_inside(&*self.shared),
             "`Pool::shutdown` at {} in one of the pool's own tasks: it would wait for itself",
@@ -119,11 +119,12 @@ impl Pool {
             true => timeout(within, || shared.over().wait()).is_ok(),
             false => shared.block_until_over(until),
         };
-        // What is left is not waited for again.
-        std::mem::forget(self);
         if over {
+            self.join_threads();
             return Ok(());
         }
+        // What is left is not waited for again.
+        self.running.clear();
         let unfinished = Unfinished::of(&shared, within);
         if shared.is_over() { Ok(()) } else { Err(unfinished) }
     }
@@ -134,10 +135,24 @@ fn may_pause() -> bool {
     Home::running_task().is_some_and(|task| !thread::panicking() && task.may_pause())
 }
 
+impl Pool {
+    /// Waits for the threads, which have nothing more to do.
+    fn join_threads(&mut self) {
+        for thread in self.running.drain(..) {
+            // Nothing on it lets a panic out but a mistake of this library's, which was told of there.
+            let _ = thread.join();
+        }
+    }
+}
+
 impl Drop for Pool {
     fn drop(&mut self) {
+        if self.running.is_empty() {
+            return;
+        }
         self.shared.close();
-        if thread::panicking() || is_inside(&*self.shared) {
+        let here = Home::here().is_some_and(|home| home.crew() == self.shared.address());
+        if here || thread::panicking() {
             return;
         }
         if may_pause() {
@@ -145,6 +160,7 @@ impl Drop for Pool {
         } else {
             self.shared.block_until_over(None);
         }
+        self.join_threads();
     }
 }
 

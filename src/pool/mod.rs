@@ -63,6 +63,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
+use std::thread;
 
 pub use builder::{BuildError, PoolBuilder};
 pub use each::{Many, for_each, map};
@@ -103,6 +104,8 @@ use crate::wait::{Asked, bring, errand, labelled_gate};
 pub struct Pool {
     /// What its loops share.
     shared: Arc<Shared>,
+    /// The threads; none once they have ended, or are not to be waited for.
+    running: Vec<thread::JoinHandle<()>>,
 }
 
 impl Pool {
@@ -121,11 +124,6 @@ impl Pool {
     /// A pool to one's own wishes.
     pub fn builder() -> PoolBuilder {
         PoolBuilder::new()
-    }
-
-    /// The pool with these loops.
-    fn of(shared: Arc<Shared>) -> Self {
-        Self { shared }
     }
 
     /// How many threads it has.

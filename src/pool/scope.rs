@@ -4,18 +4,19 @@
 //! goes on. What differs is that they are `Send`, and that whoever waits for one that nobody has started runs it.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
-use crate::coroutine::Payload;
+use crate::coroutine::{OpenFrame, Payload};
 use crate::event_loop::{JoinError, drop_quietly, joins_itself, not_waited, outcome, refused};
 use crate::scope::{Frame, failed, first_of, lost, refuse_while_unwinding};
 use crate::stacks::{Request, SpawnError};
 use crate::task::{
-    CancelKind, CancelReason, Crew, Denied, Described, Home, Kind, Refusal, Subject, Task, TaskId,
-    Wait,
+    CancelKind, CancelReason, Crew, Denied, Described, Home, Kind, Outside, Refusal, Subject, Task,
+    TaskId, Wait,
 };
-use crate::wait::{Asked, Held, Runs, Scope, Work, lend_abroad};
+use crate::wait::{AnyArm, Asked, Held, Runs, Scope, Watched, Work, lend_abroad};
 
 /// What a child gives: most have no error, so that is boxed.
 type Given<T> = Result<T, Box<JoinError>>;
@@ -88,6 +89,8 @@ pub(super) fn scope_in<'env, T>(
     refuse_while_unwinding(what, at);
     let why = || CancelReason::new(CancelKind::Scope, "its scope failed", at);
     if Home::here().is_none() {
+        // A bare coroutine that this is on must not pause in the middle of it.
+        let _open = OpenFrame::open(what, at);
         return match lend_abroad(None, crew, at, why, body) {
             (Ok(value), None) => value,
             (result, first) => go_on(result.map_err(Some), first),
@@ -208,7 +211,6 @@ impl<'scope, 'env> ScopedTask<'scope, 'env> {
 /// A child's result, when it has one. Dropping it changes nothing for the child: the scope waits for it.
 ///
 /// It can be sent to other children, and joined there.
-#[must_use = "the scope waits for the child in any case; assign it to `_` if its result is not wanted"]
 pub struct ScopedJoinHandle<'scope, 'env, T> {
     /// The result.
     held: Held<Given<T>>,
@@ -311,17 +313,6 @@ impl<T> ScopedJoinHandle<'_, '_, T> {
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
-
-    /// Has this task, or else this thread, woken when the child has ended, for those who wait for several things. False
-    /// if it has.
-    pub(crate) fn watch(&self, task: Option<&'static Task>) -> bool {
-        self.held.watch(task)
-    }
-
-    /// Takes that back.
-    pub(crate) fn unwatch(&self) {
-        self.held.unwatch();
-    }
 }
 
 /// What the joiner gets. If the scope has failed, the joiner fails with it.
@@ -345,6 +336,56 @@ fn not_joined<T>(
     at: &'static Location<'static>,
 ) -> Result<T, JoinError> {
     if held.is_done() { held.take().map_err(|error| *error) } else { Err(not_waited(denied, at)) }
+}
+
+/// The end of a child, as one of several things that are waited for.
+pub struct ChildArm<'a, 'scope, 'env, T> {
+    /// The child. Nobody else joins it meanwhile.
+    handle: &'a mut ScopedJoinHandle<'scope, 'env, T>,
+    /// Whether there is something to take back.
+    watching: Cell<bool>,
+    /// Another thread can end the wait, if it is a task's.
+    _outside: Option<Outside>,
+}
+
+impl<'scope, 'env, T> ScopedJoinHandle<'scope, 'env, T> {
+    #[doc(hidden)]
+    pub fn __join_arm(&mut self) -> ChildArm<'_, 'scope, 'env, T> {
+        let outside = Home::running_task().and_then(|task| self.held.waits_for_outside(task));
+        ChildArm { handle: self, watching: Cell::new(false), _outside: outside }
+    }
+}
+
+impl<T> Watched for ChildArm<'_, '_, '_, T> {
+    fn has_come(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    fn watch(&self, task: Option<&'static Task>) {
+        self.watching.set(self.handle.held.watch(task));
+    }
+
+    fn unwatch(&self) {
+        if self.watching.take() {
+            self.handle.held.unwatch();
+        }
+    }
+}
+
+impl<T> ChildArm<'_, '_, '_, T> {
+    /// As an arm.
+    pub fn any(&mut self) -> AnyArm<'_> {
+        AnyArm::new(self)
+    }
+
+    /// The result is joined afterwards.
+    pub fn take(self) {}
+}
+
+impl<T> fmt::Debug for ChildArm<'_, '_, '_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildArm").field("handle", &self.handle).finish_non_exhaustive()
+    }
 }
 
 impl<T> fmt::Debug for ScopedJoinHandle<'_, '_, T> {

@@ -388,7 +388,7 @@ impl Task {
     /// It is the address of a record.
     pub(super) unsafe fn spawned_at_of(this: *const Self) -> &'static Location<'static> {
         // SAFETY: the caller's promise, and as in `spawned_at`. No reference to the whole record is made.
-        unsafe { &*(*&raw const (*this).spawned_at).load(Relaxed).cast_const() }
+        unsafe { &*(*this).spawned_at.load(Relaxed).cast_const() }
     }
 
     /// Sets where it was spawned.

@@ -387,7 +387,9 @@ impl Bond {
                 }
                 // Release: the owner, for whoever wakes it.
                 self.ended_away.fetch_or(AWAITED, Ordering::AcqRel);
-                let _outside = task.waits_for_outside();
+                // Unless it waits for its own pool: see `Held::waits_for_outside`.
+                let _outside =
+                    (task.home().crew() != crew.address()).then(|| task.waits_for_outside());
                 let wait = Wait { what: Wait::SCOPE, at, subject: Subject::NONE };
                 wait_shielded(task, wait, || self.is_over());
             }

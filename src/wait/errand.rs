@@ -39,7 +39,8 @@ use crate::model::{UnsafeCell, park};
 use crate::stacks::Request;
 use crate::task::{
     Boundary, CancelKind, CancelReason, Crew, Denied, Described, Ending, Guise, Heirlooms, Home,
-    Inbox, Job, Locals, Making, Message, Refusal, RemoteTask, Task, Unstarted, Wait, wait_until,
+    Inbox, Job, Locals, Making, Message, Outside, Refusal, RemoteTask, Task, Unstarted, Wait,
+    wait_until,
 };
 
 /// Somebody has it.
@@ -609,11 +610,6 @@ impl<G> Held<G> {
         self.head().id
     }
 
-    /// Who asked for it.
-    pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
-        self.head().spawned_at
-    }
-
     /// The address of the crew that it goes to.
     pub(crate) fn crew(&self) -> usize {
         self.head().crew
@@ -703,9 +699,15 @@ impl<G> Held<G> {
     /// Waits in a task until the result is there.
     #[track_caller]
     pub(crate) fn wait(&mut self, task: &'static Task, wait: Wait) -> Result<(), Denied> {
-        let _outside = task.waits_for_outside();
+        let _outside = self.waits_for_outside(task);
         let Some(_waiting) = Waiting::register(self, Away::task(task)) else { return Ok(()) };
         wait_until(task, wait, || self.is_done())
+    }
+
+    /// Counts a wait that another thread can end. One for a task of the pool that the waiting task belongs to does not
+    /// count: when nothing on any of its loops can go on, nobody will end it.
+    pub(crate) fn waits_for_outside(&self, task: &'static Task) -> Option<Outside> {
+        (self.crew() != task.home().crew()).then(|| task.waits_for_outside())
     }
 
     /// Blocks the thread until the result is there.
