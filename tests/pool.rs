@@ -414,6 +414,30 @@ fn shutdown_tells_who_has_not_ended() {
 }
 
 #[test]
+fn clean_up_behind_a_shield_goes_on_in_parallel_when_the_pool_ends() {
+    let pool = mill(2);
+    let (begun, sum) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (begins, sums) = (begun.clone(), sum.clone());
+    let task = pool.spawn(move || -> () {
+        begins.store(true, SeqCst);
+        segno::shield(|| {
+            thread::sleep(A_MOMENT); // the pool is ended meanwhile
+            sums.store(pool::map(0..100_usize, |n| n).into_iter().sum(), SeqCst);
+            let (a, b) = pool::join(|| 1, || 2);
+            assert_eq!(a + b, 3);
+        });
+        segno::checkpoint();
+        unreachable!("it was cancelled");
+    });
+    while !begun.load(SeqCst) {
+        thread::yield_now();
+    }
+    drop(pool);
+    assert_eq!(sum.load(SeqCst), 4_950);
+    assert_eq!(task.join().unwrap_err().reason().unwrap().kind(), CancelKind::Shutdown);
+}
+
+#[test]
 fn a_blocked_thread_does_not_keep_what_has_not_begun() {
     let pool = mill(2);
     pool.run(|| {

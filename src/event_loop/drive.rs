@@ -150,7 +150,7 @@ impl EventLoop {
         let home = self.home();
         home.set_current(None);
         while let Some(unstarted) = source.next() {
-            if source.is_closing() {
+            if source.is_closing() && !wait::is_lent(unstarted) {
                 wait::refuse(unstarted);
             } else if let Some(task) = wait::start(unstarted, home) {
                 self.begun.set(0);
@@ -417,7 +417,11 @@ fn cancel_all(home: &Home) -> bool {
 #[cold]
 fn retire_family(home: &'static Home, task: &'static Task) {
     let top = topmost(task);
-    if let Some(lender) = top.root().outer().filter(|outer| !ptr::eq(*outer, home.root())) {
+    let lender = top
+        .root()
+        .outer()
+        .filter(|outer| !ptr::eq(*outer, home.root()) && !ptr::eq(*outer, home.guests()));
+    if let Some(lender) = lender {
         debug_assert!(lender.task().is_none());
         task.with_described(|described| {
             report::abort(format!(

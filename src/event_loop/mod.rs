@@ -401,14 +401,14 @@ impl EventLoop {
 
     /// Cancels all tasks and drives them until they have ended.
     fn drain(&self, at: &'static Location<'static>) {
-        self.drain_for("its event loop was shut down", at);
-    }
-
-    /// The same, for this reason.
-    fn drain_for(&self, why: &'static str, at: &'static Location<'static>) {
-        self.home().root().cancel(CancelReason::new(CancelKind::Shutdown, why, at));
+        self.cancel_all_for("its event loop was shut down", at);
         self.drive(Patience::Draining, Until::Alone);
         self.refuse_posted();
+    }
+
+    /// Cancels all tasks that belong to the loop.
+    fn cancel_all_for(&self, why: &'static str, at: &'static Location<'static>) {
+        self.home().root().cancel(CancelReason::new(CancelKind::Shutdown, why, at));
     }
 
     /// Runs as one loop of many, which get their work from there, until all are to end. Then its tasks are cancelled,
@@ -418,10 +418,19 @@ impl EventLoop {
         let home = self.home();
         home.set_source(source.clone());
         self.drive(Patience::Endless, Until::Closing);
-        self.drain_for("its pool was shut down", at);
-        while let Some(unstarted) = source.next() {
-            wait::refuse(unstarted);
+        self.cancel_all_for("its pool was shut down", at);
+        loop {
+            self.drive(Patience::Draining, Until::Alone);
+            // What it has queued, or the others: those may have ended already.
+            let Some(unstarted) = source.next() else { break };
+            if !wait::is_lent(unstarted) {
+                wait::refuse(unstarted);
+            } else if let Some(task) = wait::start(unstarted, home) {
+                // Its scope is there, and says when it is to end.
+                task.enqueue();
+            }
         }
+        self.refuse_posted();
         drop(entered);
         self.close();
     }

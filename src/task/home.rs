@@ -91,6 +91,8 @@ pub(crate) struct Home {
     inbox_address: Cell<*const Inbox>,
     /// The boundary around all tasks that belong to nobody else.
     root: Boundary,
+    /// The boundary around those whose scope is elsewhere: that ends them, not the loop.
+    guests: Boundary,
     /// The budget that a task gets with each turn.
     budget: Cell<u32>,
     /// The stack that a task gets unless it asks for another.
@@ -173,6 +175,7 @@ impl Home {
                 inbox: RefCell::new(None),
                 inbox_address: Cell::new(ptr::null()),
                 root: Boundary::vacant(),
+                guests: Boundary::vacant(),
                 budget: Cell::new(BUDGET),
                 request: Cell::new(Request::DEFAULT),
                 turning: Cell::new(false),
@@ -202,6 +205,7 @@ impl Home {
         this.budget.set(BUDGET);
         this.request.set(Request::DEFAULT);
         this.root.open(Kind::Root, this.new_serial(), None, None);
+        this.guests.open(Kind::Root, this.new_serial(), None, None);
         this
     }
 
@@ -222,6 +226,7 @@ impl Home {
             self.ready.seed(None);
             self.ready.shrink();
             self.root.close();
+            self.guests.close();
             self.free.set(None);
             self.fault.set(0);
             self.outside.set(0);
@@ -354,6 +359,12 @@ impl Home {
     #[inline(always)]
     pub(crate) fn root(&'static self) -> &'static Boundary {
         &self.root
+    }
+
+    /// The boundary around those whose scope is elsewhere.
+    #[inline(always)]
+    pub(crate) fn guests(&'static self) -> &'static Boundary {
+        &self.guests
     }
 
     /// The budget of a turn.

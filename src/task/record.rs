@@ -913,7 +913,7 @@ impl Task {
     /// already, or if there is no stack.
     #[inline(always)]
     fn start(&'static self) -> Step {
-        if self.disturbed.get() {
+        if self.disturbed.get() && !self.runs_in_any_case() {
             if let Some(target) = self.root.outermost_cancelled() {
                 let reason = target.reason().unwrap_or_else(|| self.no_reason());
                 return self.refuse(Refusal::Cancelled(reason));
@@ -942,6 +942,13 @@ impl Task {
         self.started.set(true);
         self.home().observe(self, Event::Started);
         self.resume()
+    }
+
+    /// Whether it runs although it is cancelled: where nothing unwinds, whoever waits for its result cannot do without.
+    #[inline(always)]
+    fn runs_in_any_case(&'static self) -> bool {
+        cfg!(panic = "abort")
+            && self.root.outer().is_some_and(|outer| ptr::eq(outer, self.home().guests()))
     }
 
     /// Lets its closure go.

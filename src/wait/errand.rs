@@ -404,8 +404,9 @@ impl Head {
         let (name, locals) = unsafe { head.take_extra() };
         let request = head.request.unwrap_or_else(|| home.request());
         let making = Making { request, name, spawned_at: head.spawned_at, id: head.id };
+        let around = if head.bond.is_null() { home.root() } else { home.guests() };
         // SAFETY: `make` has the promise.
-        let task = unsafe { home.make(Started(this), making, home.root()) };
+        let task = unsafe { home.make(Started(this), making, around) };
         // Not those of the task that happened to run here last.
         drop(task.swap_locals(locals));
         // SAFETY: `Started` clears it before it gives.
@@ -491,6 +492,11 @@ pub(crate) fn start(unstarted: Unstarted, home: &'static Home) -> Option<&'stati
     Some(unsafe { Head::become_task(head, home) })
 }
 
+/// Whether it borrows from a frame that waits for it, so that its scope says when it is to end.
+pub(crate) fn is_lent(unstarted: Unstarted) -> bool {
+    !Head::of(unstarted).bond.is_null()
+}
+
 /// Whether somebody has started it already, so that all there is to do is to [drop](release) it.
 pub(crate) fn is_started(unstarted: Unstarted) -> bool {
     Head::of(unstarted).state.load(Ordering::Relaxed) & STARTED != 0
@@ -569,7 +575,7 @@ unsafe fn run_in_frames_of(task: &'static Task, head: &Head) {
     let (name, locals) = unsafe { head.take_extra() };
     let guise = Guise { name: name.map(Rc::new), spawned_at: head.spawned_at, locals };
     let before = task.becomes(head.id, guise, boundary);
-    match why_not(boundary) {
+    match why_not_here(boundary) {
         // SAFETY: claimed.
         None => unsafe { (head.methods.run)(head, Runs { root: boundary, task: None }) },
         Some(reason) => head.refuse(Refusal::Cancelled(reason)),
@@ -578,7 +584,14 @@ unsafe fn run_in_frames_of(task: &'static Task, head: &Head) {
     home.free_boundary(boundary);
 }
 
-/// Why nothing is to begin inside this boundary.
+/// Why nothing is to begin inside this boundary; where nothing unwinds it does in any case, because whoever waits for its
+/// result cannot do without.
+#[inline(always)]
+fn why_not_here(boundary: &'static Boundary) -> Option<CancelReason> {
+    if cfg!(panic = "abort") { None } else { why_not(boundary) }
+}
+
+/// Why what is inside this boundary is cancelled.
 #[inline(always)]
 pub(super) fn why_not(boundary: &'static Boundary) -> Option<CancelReason> {
     if boundary.is_reached() { boundary.outermost_cancelled()?.reason() } else { None }

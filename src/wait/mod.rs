@@ -24,7 +24,7 @@ mod bond;
 
 pub use bond::Scope;
 pub(crate) use bond::lend_abroad;
-pub(crate) use errand::{Asked, Held, Runs, Work, bring, errand, refuse, start};
+pub(crate) use errand::{Asked, Held, Runs, Work, bring, errand, is_lent, refuse, start};
 pub(crate) use gate::{Giver, Taker, gate, labelled_gate};
 pub(crate) use lock::Locked;
 pub(crate) use operation::{Asker, Attempt, Operation, wake};

@@ -634,6 +634,29 @@ const CHECKS: &[(&str, fn())] = &[
         assert_eq!(looked.expect("it returned"), 3 << 20);
         assert_eq!(given_up(), [""; 0]);
     }),
+    ("a pool ends: what waits returns early, what is joined has its result", || {
+        let pool = segno::Pool::builder().threads(2).build().expect("two threads");
+        let woken = pool.spawn(|| {
+            segno::sleep(LONG);
+            segno::is_cancelled()
+        });
+        // All at once, of which most have not begun when the pool ends.
+        let sum = pool.spawn(|| {
+            segno::pool::map(0..1000_u32, |n| {
+                if n == 10 {
+                    segno::sleep(LONG);
+                }
+                n
+            })
+            .into_iter()
+            .sum::<u32>()
+        });
+        std::thread::sleep(Duration::from_millis(20));
+        drop(pool);
+        assert!(woken.join().expect("it returned"));
+        assert_eq!(sum.join().expect("it returned"), 499_500);
+        assert_eq!(given_up(), [""; 0]);
+    }),
     ("leaving a paused scoped coroutine aborts and names it", || {
         assert_aborts("scoped-coroutine", &["coroutine `left behind`", "main.rs", "still paused"]);
     }),
