@@ -431,6 +431,9 @@ fn retire_family(home: &'static Home, task: &'static Task) {
             ))
         });
     }
+    // What borrows from it on other threads has no owner any more that would wait for it, and is told to end.
+    let why = "what it borrows from was given up";
+    top.root().abandon(&CancelReason::new(CancelKind::Retired, why, top.spawned_at()));
     let family: Vec<_> = home.all().filter(|member| ptr::eq(topmost(member), top)).collect();
     let lender = top.root().outer();
     for member in family {

@@ -269,6 +269,30 @@ impl Boundary {
         }
     }
 
+    /// What it is around was given up: passes the reason on beyond this thread, from everywhere inside it.
+    #[cold]
+    pub(crate) fn abandon(&'static self, reason: &CancelReason) {
+        let mut at = self;
+        loop {
+            at.tell_beyond(reason);
+            at = match at.inner.get() {
+                Some(inner) => inner,
+                None => loop {
+                    if ptr::eq(at, self) {
+                        return;
+                    }
+                    if let Some(older) = at.older.get() {
+                        break older;
+                    }
+                    match at.outer.get() {
+                        Some(outer) => at = outer,
+                        None => return,
+                    }
+                },
+            };
+        }
+    }
+
     /// Whom to tell of a cancellation beyond this thread.
     ///
     /// # Safety
