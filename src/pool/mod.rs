@@ -171,7 +171,7 @@ impl Pool {
 
     /// A task with a name, to be spawned.
     pub fn task(&self, name: impl Into<Cow<'static, str>>) -> PoolTask<'_> {
-        PoolTask::new(&*self.shared, name.into())
+        PoolTask::new(Some(&*self.shared), name.into())
     }
 
     /// Runs a closure here that may spawn tasks on the pool which borrow, and waits until all of them have ended.
@@ -280,10 +280,12 @@ pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinH
 /// A task with a name, to be spawned on the current task's pool: see [`PoolTask`].
 ///
 /// # Panics
-/// Outside a task of a pool.
+/// Outside a task of a pool; so does its spawn.
 #[track_caller]
 pub fn task(name: impl Into<Cow<'static, str>>) -> PoolTask<'static> {
-    PoolTask::new(here("pool::task"), name.into())
+    // Not the pool itself: what is kept may still be there when that has gone.
+    let _ = here("pool::task");
+    PoolTask::new(None, name.into())
 }
 
 /// [`Pool::scope`] of the current task's pool.
@@ -387,8 +389,8 @@ fn spawn_in<T: Send + 'static>(
 /// ```
 #[must_use = "nothing runs before `spawn`"]
 pub struct PoolTask<'a> {
-    /// Where it goes.
-    crew: &'a dyn Crew,
+    /// Where it goes; `None` for the pool of whoever spawns it.
+    crew: Option<&'a dyn Crew>,
     /// Its name.
     name: Cow<'static, str>,
     /// Bytes of frames.
@@ -399,7 +401,7 @@ pub struct PoolTask<'a> {
 
 impl<'a> PoolTask<'a> {
     /// A task of this crew.
-    fn new(crew: &'a dyn Crew, name: Cow<'static, str>) -> Self {
+    fn new(crew: Option<&'a dyn Crew>, name: Cow<'static, str>) -> Self {
         Self { crew, name, stack_size: None, here: PhantomData }
     }
 
@@ -442,7 +444,8 @@ impl<'a> PoolTask<'a> {
         at: &'static Location<'static>,
     ) -> Result<JoinHandle<T>, SpawnError> {
         let request = self.stack_size.map(|bytes| Request::sized(bytes, None)).transpose()?;
-        Ok(spawn_in(self.crew, request, Some(self.name), f, at))
+        let crew = self.crew.unwrap_or_else(|| here("PoolTask::spawn"));
+        Ok(spawn_in(crew, request, Some(self.name), f, at))
     }
 }
 
