@@ -102,7 +102,13 @@ impl Worker {
                 stealer.steal_batch_with_limit_and_pop(&self.deque, MOST)
             };
             match stolen {
-                Steal::Success(unstarted) => return Some(unstarted),
+                Steal::Success(unstarted) => {
+                    if from != self.index && !self.deque.is_empty() {
+                        // Who lay down while the rest was on its way here has not seen it.
+                        self.shared.call();
+                    }
+                    return Some(unstarted);
+                }
                 Steal::Empty => return None,
                 Steal::Retry => spin_loop(),
             }
@@ -158,6 +164,8 @@ impl Source for Worker {
     fn put_back(&self, unstarted: Unstarted) {
         self.deque.push(unstarted);
         self.last.set(Some(unstarted));
+        // Who lay down meanwhile has not seen it.
+        self.shared.call();
     }
 
     fn next(&self) -> Option<Unstarted> {
