@@ -8,6 +8,7 @@ use std::num::NonZero;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::thread;
 use std::time::Duration;
 
@@ -180,6 +181,8 @@ impl PoolBuilder {
         // Nobody else sets these.
         let _ = shared.members[index].inbox.set(inbox);
         let _ = shared.members[index].view.set(View::of(events.home()));
+        // With that of `Shared::close`.
+        fence(Ordering::SeqCst);
         events.serve(Rc::new(Worker::new(shared.clone(), deque, index)), at);
     }
 }

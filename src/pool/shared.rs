@@ -1,7 +1,7 @@
 //! What the loops of a pool share: the queues, who sleeps, and who has ended.
 
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -121,6 +121,8 @@ impl Shared {
     pub(super) fn close(&self) {
         *self.open.lock().unwrap_or_else(PoisonError::into_inner) = false;
         self.closing.store(true, Ordering::Relaxed);
+        // A loop that has just been made says first where it is woken, and looks then: one of the two sees the other.
+        fence(Ordering::SeqCst);
         (0..self.members.len()).for_each(|who| self.wake(who));
     }
 
