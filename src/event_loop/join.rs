@@ -245,6 +245,9 @@ impl<T, F: FnOnce() -> T> Work for Spawned<F, T> {
         }
     }
 
+    /// Its joiner has heard it from the giver.
+    fn lost(_: CancelReason) {}
+
     fn unwanted((): ()) {}
 }
 

@@ -50,6 +50,10 @@ impl<T, F: FnOnce() -> T> Work for Child<'_, '_, F> {
         Err(Box::new(refused(refusal)))
     }
 
+    fn lost(reason: CancelReason) -> Given<T> {
+        Err(reason.into())
+    }
+
     fn unwanted(given: Given<T>) {
         drop_quietly("a task's result", given);
     }

@@ -33,7 +33,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr;
 
 use super::errand::{
-    Asked, Head, Held, Work, bond_of, bring, is_started, make, release, run_here, source_of,
+    Asked, Head, Held, Work, bring, is_left_to, is_started, make, release, run_here, source_of,
 };
 use super::sleeper::Away;
 use crate::coroutine::Payload;
@@ -367,8 +367,7 @@ impl Bond {
                 release(unstarted);
                 continue;
             }
-            let (bond, is_wanted) = bond_of(unstarted);
-            if !ptr::eq(bond, self) || is_wanted {
+            if !is_left_to(unstarted, self) {
                 return source.put_back(unstarted);
             }
             run_here(unstarted, task);

@@ -62,6 +62,8 @@ pub(crate) trait Work {
     fn run(self, runs: Runs) -> Self::Given;
     /// Lets it go without having done it, on any thread. Lets no panic out.
     fn refuse(self, refusal: Refusal, described: &Described<'_>) -> Self::Given;
+    /// What comes of it if it is given up while it is done.
+    fn lost(reason: CancelReason) -> Self::Given;
     /// Disposes of a result that nobody wants. Lets no panic out.
     fn unwanted(given: Self::Given);
 }
@@ -151,6 +153,8 @@ struct Methods {
     run: unsafe fn(*const Head, Runs),
     /// Lets go of what is to be done, and keeps what comes of that.
     refuse: unsafe fn(*const Head, Refusal, &Described<'_>),
+    /// Keeps what comes of it if it is given up while it is done.
+    lose: unsafe fn(*const Head, CancelReason),
     /// Moves what came of it.
     take: unsafe fn(*const Head, *mut ()),
     /// Disposes of what came of it.
@@ -204,6 +208,14 @@ impl<W: Work> Of<W> {
             content.with_mut(|content| {
                 // SAFETY: as for `run`.
                 unsafe { content.write(Content { given: ManuallyDrop::new(given) }) };
+            });
+        },
+        lose: |head, reason| {
+            // SAFETY: as for `run`, which has moved the work out, and will not come back.
+            let content = unsafe { &(*head.cast::<Errand<W>>()).content };
+            content.with_mut(|content| {
+                // SAFETY: as for `run`.
+                unsafe { content.write(Content { given: ManuallyDrop::new(W::lost(reason)) }) };
             });
         },
         take: |head, to| {
@@ -337,14 +349,13 @@ impl Head {
         }
     }
 
-    /// The result is there: says so, wakes who waits for it, and lets go of it.
+    /// The result is there: says so, and disposes of it if nobody wants it. Gives who waits for it.
     ///
     /// # Safety
-    /// The caller has claimed it, is counted as one that uses it, and does not touch it any more.
-    unsafe fn finish(this: *const Self) {
+    /// The caller has claimed it, and is counted as one that uses it.
+    unsafe fn says_done(this: *const Self) -> Option<Box<Away>> {
         // SAFETY: the caller counts.
         let head = unsafe { &*this };
-        let bond = head.bond;
         // Release: the result. Acquire: the waiter.
         let before = head.state.fetch_or(DONE, Ordering::AcqRel);
         if before & LEFT != 0 {
@@ -352,11 +363,20 @@ impl Head {
             // SAFETY: the handle has gone, so the result is this one's.
             unsafe { (head.methods.discard)(this) };
         }
-        let mut waiter = None;
-        if before & AWAITED != 0 {
-            // SAFETY: AWAITED was there before DONE: it is this one's.
-            waiter = head.waiter.with_mut(|waiter| unsafe { (*waiter).take() });
+        if before & AWAITED == 0 {
+            return None;
         }
+        // SAFETY: AWAITED was there before DONE: it is this one's.
+        head.waiter.with_mut(|waiter| unsafe { (*waiter).take() })
+    }
+
+    /// The result is there: wakes who waits for it, and lets go of it.
+    ///
+    /// # Safety
+    /// The caller was counted as one that uses it, and does not touch it any more.
+    unsafe fn leave(this: *const Self, waiter: Option<Box<Away>>) {
+        // SAFETY: the caller counts.
+        let bond = unsafe { (*this).bond };
         // SAFETY: the caller's promise.
         unsafe { Self::release(this) };
         if let Some(waiter) = waiter {
@@ -368,6 +388,15 @@ impl Head {
         }
     }
 
+    /// Both of them.
+    ///
+    /// # Safety
+    /// As for [`says_done`](Self::says_done) and [`leave`](Self::leave).
+    unsafe fn finish(this: *const Self) {
+        // SAFETY: the caller's promise.
+        unsafe { Self::leave(this, Self::says_done(this)) };
+    }
+
     /// Lets its closure go, here. The caller has claimed it.
     fn refuse(&self, refusal: Refusal) {
         // What it had captured is dropped here, wherever that is.
@@ -375,7 +404,10 @@ impl Head {
         no_pause(|| unsafe { (self.methods.refuse)(self, refusal, &self.described()) });
         // SAFETY: as above.
         let extra = self.extra.with_mut(|extra| unsafe { (*extra).take() });
-        drop(extra);
+        if let Some(extra) = extra {
+            // Their destructors are the user's, too.
+            no_pause(|| extra.locals.into_locals().drop_at_end());
+        }
     }
 
     /// Cancels it, wherever it is.
@@ -430,8 +462,20 @@ impl Head {
 
 /// The task was given up, and its job leaked.
 unsafe fn give_up(head: *const (), reason: CancelReason) {
+    let this = head.cast::<Head>();
     // SAFETY: the task counts as one that uses it, for ever.
-    let head = unsafe { &*head.cast::<Head>() };
+    let head = unsafe { &*this };
+    // Otherwise it is what nobody wants, and its destructor was given up.
+    if head.state.load(Ordering::Relaxed) & DONE == 0 {
+        // SAFETY: claimed for the task, which does not go on.
+        let waiter = unsafe {
+            (head.methods.lose)(this, reason.clone());
+            Head::says_done(this)
+        };
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
     if !head.bond.is_null() {
         // SAFETY: its frame waits for it, from now on for ever.
         unsafe { Bond::doom(head.bond, &head.described()) };
@@ -468,14 +512,16 @@ impl Started {
     /// # Safety
     /// As for [`Head::finish`].
     unsafe fn ends(self, task: &'static Task) {
-        task.set_ending(None);
         // SAFETY: the caller's promise.
         unsafe {
+            // While it disposes of what nobody wants it can still be cancelled, and given up.
+            let waiter = Head::says_done(self.0);
+            task.set_ending(None);
             let bond = (*self.0).bond;
             if !bond.is_null() {
                 (*bond).unregister(&*self.0);
             }
-            Head::finish(self.0);
+            Head::leave(self.0, waiter);
         }
     }
 }
@@ -557,10 +603,12 @@ pub(super) fn run_here(unstarted: Unstarted, task: &'static Task) {
     }
 }
 
-/// The frame that it borrows from, and whether somebody still wants its result.
-pub(super) fn bond_of(unstarted: Unstarted) -> (*const Bond, bool) {
+/// Whether it may run in the frames of the owner of this bond when the body has ended: it borrows from there, nobody
+/// wants its result any more, and it asks for no stack of its own.
+pub(super) fn is_left_to(unstarted: Unstarted, bond: &Bond) -> bool {
     let head = Head::of(unstarted);
-    (head.bond, head.state.load(Ordering::Relaxed) & LEFT == 0)
+    let is_left = head.state.load(Ordering::Relaxed) & LEFT != 0;
+    ptr::eq(head.bond, bond) && is_left && head.request.is_none()
 }
 
 /// Runs it in the frames of a task that waits for it, as a task of its own would: with its own number, name, task-locals
