@@ -318,10 +318,13 @@ impl EventLoop {
                             if self.stood.get() == STOOD {
                                 self.say_who_is_left();
                             }
+                            source.stirs();
                             return Idle::Over;
                         }
-                        _ => return Idle::Deadlock(DeadlockReport::of(home)),
+                        Some(source) => source.stirs(),
+                        None => {}
                     }
+                    return Idle::Deadlock(DeadlockReport::of(home));
                 }
                 self.trim();
                 if patience == Patience::Draining && !self.said.get() {

@@ -1,7 +1,8 @@
 //! What the loops of a pool share: the queues, who sleeps, and who has ended.
 
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,9 @@ pub(super) struct Member {
     pub(super) stealer: Stealer<Unstarted>,
     /// Where it is woken, once it is there.
     pub(super) inbox: OnceLock<Arc<Inbox>>,
-    /// Whether everything is to end and it can do nothing. SeqCst, all of them: rare, and each has to see what the
-    /// others said.
-    pub(super) is_still: AtomicBool,
+    /// Odd while everything is to end and it can do nothing; another number each time. SeqCst, all of them: rare, and
+    /// each has to see what the others said.
+    pub(super) stirs: AtomicUsize,
     /// Whether it has ended.
     pub(super) has_ended: AtomicBool,
     /// Where it can be seen what runs there, once it is there.
@@ -41,6 +42,8 @@ pub(super) struct Shared {
     pub(super) beds: Beds,
     /// Whether all are to end. Relaxed: who misses it is woken and looks again.
     closing: AtomicBool,
+    /// How often one of them has found that nothing on any can go on.
+    standstills: AtomicUsize,
     /// How many have ended.
     ended: Mutex<usize>,
     /// Told when one has.
@@ -49,13 +52,27 @@ pub(super) struct Shared {
     over: Event,
 }
 
+impl Member {
+    /// How often it has stirred, if it can do nothing and has no mail. One that has ended never stirs again.
+    fn is_still(&self) -> Option<usize> {
+        if self.has_ended.load(SeqCst) {
+            return Some(0);
+        }
+        let has_mail = self.inbox.get().is_none_or(|inbox| inbox.has_mail());
+        // It stirs before it reads its mail: if that was seen to be gone, so is this.
+        fence(Ordering::Acquire);
+        let stirs = self.stirs.load(SeqCst);
+        (stirs % 2 == 1 && !has_mail).then_some(stirs)
+    }
+}
+
 impl Shared {
     /// For loops with these queues.
     pub(super) fn new(name: String, stealers: Vec<Stealer<Unstarted>>) -> Self {
         let member = |stealer| Member {
             stealer,
             inbox: OnceLock::new(),
-            is_still: AtomicBool::new(false),
+            stirs: AtomicUsize::new(0),
             has_ended: AtomicBool::new(false),
             view: OnceLock::new(),
         };
@@ -66,6 +83,7 @@ impl Shared {
             members: stealers.into_iter().map(member).collect(),
             beds: Beds::new(),
             closing: AtomicBool::new(false),
+            standstills: AtomicUsize::new(0),
             ended: Mutex::new(0),
             ends: Condvar::new(),
             over: Event::new(),
@@ -122,13 +140,39 @@ impl Shared {
         *self.open.lock().unwrap_or_else(PoisonError::into_inner) = false;
         self.closing.store(true, Ordering::Relaxed);
         // A loop that has just been made says first where it is woken, and looks then: one of the two sees the other.
-        fence(Ordering::SeqCst);
+        fence(SeqCst);
         (0..self.members.len()).for_each(|who| self.wake(who));
+    }
+
+    /// This one can do nothing, and everything is to end. Whether that is so on all of them; then this is the only one
+    /// that hears it, until it has done something about it.
+    ///
+    /// All are looked at twice, and none may have stirred in between: at the instant between the two looks all were still,
+    /// none had mail, and so none of them could ever go on. One look does not say that: while it goes from one to the next,
+    /// a message may go the other way.
+    pub(super) fn is_all_still(&self, who: usize) -> bool {
+        let standstills = self.standstills.load(SeqCst);
+        self.members[who].stirs.fetch_or(1, SeqCst);
+        let look = || -> Option<Vec<usize>> { self.members.iter().map(Member::is_still).collect() };
+        let first = look();
+        first.is_some()
+            && look() == first
+            && !self.has_work()
+            && self
+                .standstills
+                .compare_exchange(standstills, standstills + 1, SeqCst, SeqCst)
+                .is_ok()
+    }
+
+    /// This one looks around again, and may find something to do.
+    pub(super) fn stirs(&self, who: usize) {
+        let stirs = &self.members[who].stirs;
+        stirs.store((stirs.load(SeqCst) | 1) + 1, SeqCst);
     }
 
     /// This one has ended.
     pub(super) fn member_ended(&self, who: usize) {
-        self.members[who].has_ended.store(true, Ordering::SeqCst);
+        self.members[who].has_ended.store(true, SeqCst);
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         *ended += 1;
         let all = *ended == self.members.len();
@@ -141,7 +185,7 @@ impl Shared {
 
     /// Whether this one has.
     pub(super) fn has_ended(&self, who: usize) -> bool {
-        self.members[who].has_ended.load(Ordering::SeqCst)
+        self.members[who].has_ended.load(SeqCst)
     }
 
     /// Where the task was spawned that runs on this one, if one does.

@@ -15,7 +15,6 @@
 use std::cell::Cell;
 use std::hint::spin_loop;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 
 use crossbeam_deque::{Steal, Worker as Deque};
@@ -115,14 +114,6 @@ impl Worker {
         }
     }
 
-    /// It has something to do, should all be about to end.
-    #[inline(always)]
-    fn moves(&self) {
-        if self.shared.is_closing() {
-            self.shared.members[self.index].is_still.store(false, SeqCst);
-        }
-    }
-
     /// If it was called, and there is more to do, the next one is.
     fn pass_on(&self) {
         if self.called.replace(false) && self.shared.has_work() {
@@ -171,7 +162,6 @@ impl Source for Worker {
     fn next(&self) -> Option<Unstarted> {
         let next = self.take();
         if next.is_some() {
-            self.moves();
             self.pass_on();
         } else {
             self.called.set(false);
@@ -180,7 +170,6 @@ impl Source for Worker {
     }
 
     fn is_busy(&self) {
-        self.moves();
         self.pass_on();
     }
 
@@ -210,15 +199,11 @@ impl Source for Worker {
     }
 
     fn is_all_still(&self) -> bool {
-        let members = &self.shared.members;
-        members[self.index].is_still.store(true, SeqCst);
-        let has_mail = |who: usize| members[who].inbox.get().is_some_and(|inbox| inbox.has_mail());
-        let is_still = |who: usize| {
-            members[who].has_ended.load(SeqCst)
-                || (members[who].is_still.load(SeqCst) && !has_mail(who))
-        };
-        // Its own mail last: what the others said before they were still is seen then.
-        (0..members.len()).all(is_still) && !has_mail(self.index) && !self.shared.has_work()
+        self.shared.is_all_still(self.index)
+    }
+
+    fn stirs(&self) {
+        self.shared.stirs(self.index);
     }
 
     fn index(&self) -> usize {

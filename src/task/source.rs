@@ -59,8 +59,11 @@ pub(crate) trait Source {
     fn is_closing(&self) -> bool;
 
     /// Nothing on this loop can go on by itself, and everything is to end: whether that is so on all other loops of the
-    /// crew, too.
+    /// crew, too. Until it [stirs](Self::stirs) the loop reads no mail, and takes nothing.
     fn is_all_still(&self) -> bool;
+
+    /// The loop goes on after that.
+    fn stirs(&self);
 
     /// This loop's place in the crew.
     fn index(&self) -> usize;
