@@ -27,9 +27,14 @@ const LONGEST: Duration = Duration::from_secs(2);
 
 /// Time that this thread has spent on a processor.
 fn spent() -> Duration {
+    spent_on(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// The same by another clock.
+fn spent_on(clock: libc::clockid_t) -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: it writes what it is given.
-    let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    let failed = unsafe { libc::clock_gettime(clock, &raw mut time) };
     assert_eq!(failed, 0);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
@@ -88,6 +93,21 @@ fn an_idle_loop_costs_nothing() {
         let cost = idle_for(300 * MS);
         println!("idle for 300 ms: {cost:?} of CPU");
         assert!(cost < MS, "{cost:?}");
+    });
+}
+
+#[test]
+fn an_idle_pool_of_32_threads_uses_less_than_a_hundredth_of_a_core() {
+    alone(|| {
+        let pool = segno::Pool::builder().threads(32).build().unwrap();
+        while pool.idle() < 32 {
+            thread::sleep(MS);
+        }
+        let before = spent_on(libc::CLOCK_PROCESS_CPUTIME_ID);
+        thread::sleep(1500 * MS);
+        let cost = spent_on(libc::CLOCK_PROCESS_CPUTIME_ID) - before;
+        assert!(cost < 15 * MS, "{cost:?}");
+        assert_eq!(pool.idle(), 32);
     });
 }
 
