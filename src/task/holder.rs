@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
 use super::home::Home;
-use super::record::TaskId;
+use super::name::TaskId;
 
 /// The id of this thread, without counting its handles up and down each time.
 fn this_thread() -> ThreadId {

@@ -14,6 +14,9 @@
 //! | `holder` | who holds what others wait for |
 //! | `body` | what a task runs, without its type |
 //! | `boundary` | what can be cancelled |
+//! | `name` | how a task is named |
+//! | `subject` | what a task waits for |
+//! | `wanted` | who wants a task's result |
 //! | `record` | a task and its life |
 //! | `locals` | task-local values |
 //! | `ready` | who may be resumed |
@@ -37,6 +40,9 @@ mod observe;
 mod holder;
 mod body;
 mod boundary;
+mod name;
+mod subject;
+mod wanted;
 mod record;
 mod locals;
 mod ready;
@@ -55,11 +61,11 @@ pub use clock::Clock;
 pub use holder::Holder;
 pub use lend::{Scope, TryScope};
 pub use locals::TaskLocal;
+pub use name::TaskId;
 pub use pause::{
     Current, checkpoint, current, is_cancelled, is_in_task, pause, try_current, waker, yield_now,
 };
 pub use reason::{CancelKind, CancelReason};
-pub use record::TaskId;
 pub use waker::Waker;
 
 pub(crate) use body::{Job, Refusal};
@@ -70,13 +76,14 @@ pub(crate) use home::{Alarm, BUDGET, Fault, Home, Making, View};
 pub(crate) use inbox::{Counted, Inbox, Message, OnWake};
 pub(crate) use lend::{FirstError, Panics, lend, make_static};
 pub(crate) use locals::{Heirlooms, Locals};
+pub(crate) use name::Described;
 pub(crate) use observe::Event;
 pub(crate) use pause::{wait_shielded, wait_until};
 pub(crate) use ready::roll;
-pub(crate) use record::{
-    Denied, Described, Ending, Guise, Outside, Standing, State, Subject, Task, Wait, Ways,
-};
+pub(crate) use record::{Guise, Outside, State, Task};
 pub(crate) use remote::{RemoteBoundary, RemoteTask};
 pub(crate) use source::{Crew, Source, Unstarted};
+pub(crate) use subject::{Denied, Standing, Subject, Wait, Ways};
 pub(crate) use timers::Timer;
 pub(crate) use waker::wake;
+pub(crate) use wanted::Ending;

@@ -8,7 +8,9 @@ use std::panic::Location;
 use std::thread;
 
 use super::home::Home;
-use super::record::{Denied, Subject, Task, TaskId, Wait};
+use super::name::TaskId;
+use super::record::Task;
+use super::subject::{Denied, Subject, Wait};
 use super::waker::Waker;
 use std::borrow::Cow;
 

@@ -20,7 +20,6 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, UnsafeCell};
-use std::fmt;
 use std::mem::{self, MaybeUninit};
 use std::panic::Location;
 use std::ptr;
@@ -33,9 +32,11 @@ use super::boundary::{Boundary, Kind};
 use super::holder::{Holder, Possession, note_given_up};
 use super::home::{Home, Making};
 use super::locals::{Heirlooms, Locals};
+use super::name::Described;
 use super::observe::Event;
 use super::reason::{CancelKind, CancelReason};
-use super::remote::RemoteTask;
+use super::subject::{Denied, Standing, Wait};
+use super::wanted::{Ending, Wanted};
 use crate::coroutine::{
     self, Core, Lender, Pauser, Plan, Scheduled, SetAside, Step, prefetch, stack_pointer,
 };
@@ -55,162 +56,6 @@ pub(crate) enum State {
     Paused,
     /// Given up: never resumed again.
     Retired,
-}
-
-/// A task's number. No two tasks of a process have the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TaskId(pub(crate) u64);
-
-impl TaskId {
-    /// The number of this task.
-    pub(crate) fn of(task: RemoteTask) -> Self {
-        Self(task.id())
-    }
-}
-
-impl fmt::Display for TaskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
-    }
-}
-
-/// What a task waits for, and where.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wait {
-    /// The name of the operation.
-    pub(crate) what: &'static &'static str,
-    /// The line that called it.
-    pub(crate) at: &'static Location<'static>,
-    /// The task that it waits for, or where it stands.
-    pub(crate) subject: Subject,
-}
-
-impl Wait {
-    /// The name of the wait for children that borrow.
-    pub(crate) const SCOPE: &'static &'static str = &"scope";
-
-    /// Whether it is the wait for children that borrow.
-    pub(crate) fn is_for_children(&self) -> bool {
-        self.what == Self::SCOPE
-    }
-}
-
-/// Why an operation that waits did not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Denied {
-    /// A panic or a cancellation unwinds here: nobody can wait.
-    Unwinding,
-    /// It is cancelled, and nothing can unwind in this program.
-    Cancelled,
-}
-
-/// Whom to tell when a task was given up, so that nobody waits for its result.
-#[derive(Clone, Copy)]
-pub(crate) struct Ending {
-    /// What the task's job would have given its result to.
-    giver: *const (),
-    /// Gives the reason instead.
-    give: unsafe fn(*const (), CancelReason),
-}
-
-impl Ending {
-    /// What to do when the job that holds the giver was leaked.
-    ///
-    /// # Safety
-    /// `give` may be called with `giver`, once, on the task's thread, when the job was leaked; until then
-    /// the job clears this before it gives.
-    pub(crate) unsafe fn new(giver: *const (), give: unsafe fn(*const (), CancelReason)) -> Self {
-        Self { giver, give }
-    }
-
-    /// Gives the reason.
-    ///
-    /// # Safety
-    /// As [`new`](Self::new) says: once, and when the job was leaked.
-    pub(crate) unsafe fn give(self, reason: CancelReason) {
-        // SAFETY: the caller's promise.
-        unsafe { (self.give)(self.giver, reason) }
-    }
-}
-
-/// Who wants a task's result.
-#[derive(Clone, Copy)]
-struct Wanted {
-    /// A task that waits for it, one that it borrows from or another child of that; or what its job gives it to; null
-    /// if nobody waits.
-    by: *const (),
-    /// Gives a reason instead, if it is not a task that waits.
-    give: Option<unsafe fn(*const (), CancelReason)>,
-}
-
-impl Wanted {
-    /// By nobody.
-    const NOT: Self = Self { by: ptr::null(), give: None };
-}
-
-/// Where a task stands in the queue of something that it waits for: the head of what it has there, in its own
-/// frames.
-#[derive(Clone, Copy)]
-pub(crate) struct Standing {
-    /// What can be done there.
-    pub(crate) ways: &'static Ways,
-}
-
-/// What can be done where a task stands. All of it on the task's thread, while it does not run.
-pub(crate) struct Ways {
-    /// Leaves the queue, for a task that is given up; passes on what was handed to it already.
-    pub(crate) give_up: unsafe fn(*const Standing),
-    /// Who has what it waits for.
-    pub(crate) possession: unsafe fn(*const Standing) -> Possession,
-    /// Tells all who wait there that whoever has it was given up.
-    pub(crate) hopeless: unsafe fn(*const Standing),
-}
-
-/// What a task waits for: another task of its loop, something in whose queue it stands, or neither.
-///
-/// One word: records of tasks lie at even addresses, and those of the others are made odd.
-#[derive(Clone, Copy)]
-pub(crate) struct Subject(*const ());
-
-impl Subject {
-    /// Nothing that could be named.
-    pub(crate) const NONE: Self = Self(ptr::null());
-
-    /// This task, as long as it is one of the same loop.
-    #[inline(always)]
-    pub(crate) fn task(task: Option<&'static Task>) -> Self {
-        Self(task.map_or(ptr::null(), |task| ptr::from_ref(task).cast()))
-    }
-
-    /// A place in a queue.
-    ///
-    /// # Safety
-    /// What is there can be done there until the wait [is over](Task::waits_no_more).
-    #[inline(always)]
-    pub(crate) unsafe fn standing(standing: *const Standing) -> Self {
-        Self(standing.cast::<()>().map_addr(|address| address | 1))
-    }
-
-    /// The task, if it is one.
-    fn as_task(self) -> Option<&'static Task> {
-        if self.0.addr() & 1 == 1 {
-            return None;
-        }
-        // SAFETY: records are never freed, and `task` is the only one that makes an even address.
-        unsafe { self.0.cast::<Task>().as_ref() }
-    }
-
-    /// The place, if it is one.
-    fn as_standing(self) -> Option<*const Standing> {
-        let is_standing = self.0.addr() & 1 == 1;
-        is_standing.then(|| self.0.map_addr(|address| address & !1).cast())
-    }
-}
-
-impl fmt::Debug for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subject").finish_non_exhaustive()
-    }
 }
 
 /// One task of an event loop. What every resume touches is its first line of the cache; a record takes five.
@@ -551,10 +396,7 @@ impl Task {
     /// Who is to hear when it is given up.
     #[inline(always)]
     pub(crate) fn set_ending(&self, ending: Option<Ending>) {
-        self.wanted.set(match ending {
-            Some(Ending { giver, give }) => Wanted { by: giver, give: Some(give) },
-            None => Wanted::NOT,
-        });
+        self.wanted.set(Wanted::by(ending));
     }
 
     /// Looks at how messages name it.
@@ -585,17 +427,15 @@ impl Task {
     /// Takes who is to be woken when the result comes.
     #[inline(always)]
     pub(super) fn take_joiner(&self) -> Option<&'static Task> {
-        let Wanted { by, give: None } = self.wanted.get() else { return None };
+        let joiner = self.wanted.get().joiner()?;
         self.wanted.set(Wanted::NOT);
-        // SAFETY: without a function it is a task, as `set_joiner` says, and records are never freed.
-        unsafe { by.cast::<Task>().as_ref() }
+        Some(joiner)
     }
 
     /// Sets who is to be woken when the result comes.
     #[inline(always)]
     pub(super) fn set_joiner(&self, joiner: Option<&'static Task>) {
-        let by = joiner.map_or(ptr::null(), |task| ptr::from_ref(task).cast());
-        self.wanted.set(Wanted { by, give: None });
+        self.wanted.set(Wanted::by_task(joiner));
     }
 
     /// The next one in its list.
@@ -992,14 +832,14 @@ impl Task {
             // SAFETY: `Subject::standing` has the promise; it is not resumed any more.
             unsafe { ((*standing).ways.give_up)(standing) };
         }
-        if let Wanted { by, give: Some(give) } = self.wanted.replace(Wanted::NOT) {
+        if let Some(ending) = self.wanted.replace(Wanted::NOT).ending() {
             let reason = CancelReason::new(
                 CancelKind::Retired,
                 "it swallowed its cancellation and was given up",
                 self.spawned_at(),
             );
             // SAFETY: its job was just leaked, and has not given.
-            unsafe { give(by, reason) };
+            unsafe { ending.give(reason) };
         }
     }
 
@@ -1059,25 +899,5 @@ impl Drop for Outside {
         if self.first && self.task.outside.take() {
             self.task.home().remove_outside();
         }
-    }
-}
-
-/// Messages name a task this way.
-pub(crate) struct Described<'a> {
-    /// Its name.
-    pub(crate) name: Option<&'a str>,
-    /// Its number.
-    pub(crate) id: u64,
-    /// Where it was spawned.
-    pub(crate) spawned_at: &'static Location<'static>,
-}
-
-impl fmt::Display for Described<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name {
-            Some(name) => write!(f, "`{name}`")?,
-            None => write!(f, "{}", TaskId(self.id))?,
-        }
-        write!(f, " (spawned at {})", self.spawned_at)
     }
 }

@@ -6,7 +6,7 @@ use std::task::Wake;
 
 use super::home::Home;
 use super::inbox::{Counted, Inbox, Message};
-use super::record::TaskId;
+use super::name::TaskId;
 use super::remote::RemoteTask;
 use crate::model::sync::atomic::{AtomicBool, Ordering};
 
