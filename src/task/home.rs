@@ -23,6 +23,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicPtr, AtomicU64};
 use std::sync::{Mutex, PoisonError};
 
+use super::blocks::Blocks;
 use super::body::Job;
 use super::boundary::{Boundary, Kind};
 use super::claim::{ENDED, HELD};
@@ -124,6 +125,8 @@ pub(crate) struct Home {
     free: Cell<Option<&'static Task>>,
     /// All task records.
     chunks: RefCell<Vec<&'static [Task]>>,
+    /// Memory for gates and errands.
+    blocks: Blocks,
     /// Free boundaries.
     free_boundaries: RefCell<Vec<&'static Boundary>>,
     /// Tasks that were given up.
@@ -192,6 +195,7 @@ impl Home {
                 tasks: Cell::new(0),
                 free: Cell::new(None),
                 chunks: RefCell::new(Vec::new()),
+                blocks: Blocks::new(),
                 free_boundaries: RefCell::new(Vec::new()),
                 retired: Cell::new(0),
                 dice: Cell::new(0),
@@ -219,6 +223,7 @@ impl Home {
         self.source.set(None);
         self.crew.set(0);
         let source = self.kept_source.take();
+        self.blocks.clear();
         let mut inbox = None;
         // What was given up may still be woken by others, who look for the inbox where it was.
         if self.retired.get() == 0 {
@@ -527,6 +532,12 @@ impl Home {
             next = task.next();
             Some(task)
         })
+    }
+
+    /// Memory for gates and errands.
+    #[inline(always)]
+    pub(super) fn blocks(&self) -> &Blocks {
+        &self.blocks
     }
 
     /// A free boundary.

@@ -12,6 +12,7 @@
 //! | `reason` | why something was cancelled |
 //! | `observe` | what happens to tasks, for tests |
 //! | `holder` | who holds what others wait for |
+//! | `blocks` | memory for what goes between tasks |
 //! | `body` | what a task runs, without its type |
 //! | `boundary` | what can be cancelled |
 //! | `name` | how a task is named |
@@ -38,6 +39,7 @@
 mod reason;
 mod observe;
 mod holder;
+mod blocks;
 mod body;
 mod boundary;
 mod name;
@@ -68,6 +70,7 @@ pub use pause::{
 pub use reason::{CancelKind, CancelReason};
 pub use waker::Waker;
 
+pub(crate) use blocks::Kept;
 pub(crate) use body::{Job, Refusal};
 pub(crate) use boundary::{Beyond, Boundary, Kind};
 pub(crate) use claim::Claim;

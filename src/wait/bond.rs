@@ -125,6 +125,7 @@ unsafe fn cancel_beyond(beyond: *const Beyond, reason: &CancelReason) {
 
 impl Bond {
     /// The bond of a frame of this task, inside this boundary; or of a plain thread's.
+    #[inline(always)]
     fn new(owner: Option<(&'static Task, &'static Boundary)>) -> Self {
         let owner = match owner {
             Some((task, boundary)) => Owner::Task {

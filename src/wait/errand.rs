@@ -39,7 +39,7 @@ use crate::model::{UnsafeCell, park};
 use crate::stacks::Request;
 use crate::task::{
     Boundary, CancelKind, CancelReason, Crew, Denied, Described, Ending, Guise, Heirlooms, Home,
-    Inbox, Job, Locals, Making, Message, Outside, Refusal, RemoteTask, Task, Unstarted, Wait,
+    Inbox, Job, Kept, Locals, Making, Message, Outside, Refusal, RemoteTask, Task, Unstarted, Wait,
     wait_until,
 };
 
@@ -236,7 +236,11 @@ impl<W: Work> Of<W> {
             W::unwanted(given);
         },
         // SAFETY: the caller is the last that uses it.
-        free: |head| drop(unsafe { Box::from_raw(head.cast_mut().cast::<Errand<W>>()) }),
+        free: |head| {
+            drop(unsafe {
+                Kept::from_raw(NonNull::new_unchecked(head.cast_mut().cast::<Errand<W>>()))
+            })
+        },
     };
 }
 
@@ -272,7 +276,7 @@ pub(super) unsafe fn make<W: Work>(
         methods: const { &Of::<W>::METHODS },
     };
     let content = UnsafeCell::new(Content { work: ManuallyDrop::new(work) });
-    let errand = NonNull::from(Box::leak(Box::new(Errand { head, content })));
+    let errand = Kept::leak(Errand { head, content });
     (Unstarted(errand.cast()), Held { head: errand.cast(), given: PhantomData })
 }
 

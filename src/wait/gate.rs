@@ -35,7 +35,9 @@ use super::operation::Asker;
 use super::sleeper::Sleeper;
 use crate::model::sync::atomic::{AtomicU8, Ordering};
 use crate::model::{UnsafeCell, park, spin_loop};
-use crate::task::{CancelReason, Denied, Ending, Home, Task, Wait, wait_shielded, wait_until};
+use crate::task::{
+    CancelReason, Denied, Ending, Home, Kept, Task, Wait, wait_shielded, wait_until,
+};
 
 /// Nothing is there and nobody waits.
 const EMPTY: u8 = 0;
@@ -100,7 +102,7 @@ unsafe impl<T: Send, L: Sync> Sync for Taker<T, L> {}
 /// The taker can note something on it.
 #[inline(always)]
 pub(crate) fn labelled_gate<T, L>(home: u64) -> (Giver<T, L>, Taker<T, L>) {
-    let gate = Box::new(Gate {
+    let gate = Kept::leak(Gate {
         state: AtomicU8::new(EMPTY),
         sleeper: UnsafeCell::new(None),
         here: UnsafeCell::new(None),
@@ -108,7 +110,6 @@ pub(crate) fn labelled_gate<T, L>(home: u64) -> (Giver<T, L>, Taker<T, L>) {
         value: UnsafeCell::new(None),
         label: UnsafeCell::new(None),
     });
-    let gate = NonNull::from(Box::leak(gate));
     (Giver { gate }, Taker { gate })
 }
 
@@ -165,7 +166,9 @@ impl<T, L> Giver<T, L> {
                     // Acquire, with the taker that left: it does nothing here any more.
                     gate.state.load(Ordering::Acquire);
                     // SAFETY: the taker is gone: the gate is this side's alone.
-                    return unsafe { Box::from_raw(self.gate.as_ptr()) }.value.into_inner();
+                    let gate = unsafe { Kept::from_raw(self.gate) };
+                    // SAFETY: as above.
+                    return gate.value.with_mut(|value| unsafe { (*value).take() });
                 }
             };
             // As in `give`; Acquire, with the wait: the sleeper.
@@ -246,8 +249,8 @@ impl<T, L> Taker<T, L> {
         std::mem::forget(self);
         // SAFETY: READY was seen: the gate is this side's alone, and holds the value.
         unsafe {
-            let value = Box::from_raw(gate.as_ptr()).value.into_inner();
-            value.unwrap_unchecked()
+            let gate = Kept::from_raw(gate);
+            gate.value.with_mut(|value| (*value).take().unwrap_unchecked())
         }
     }
 
@@ -341,8 +344,9 @@ impl<T, L> Taker<T, L> {
             return None;
         }
         // SAFETY: READY: the gate is this side's alone.
-        let gate = unsafe { Box::from_raw(this.gate.as_ptr()) };
-        gate.value.into_inner().map(|value| (value, label))
+        let gate = unsafe { Kept::from_raw(this.gate) };
+        // SAFETY: as above.
+        gate.value.with_mut(|value| unsafe { (*value).take() }).map(|value| (value, label))
     }
 }
 

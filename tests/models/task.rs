@@ -15,6 +15,30 @@ pub(crate) use record::{Denied, Ending, Possession, Standing, Subject, TASK, Tas
 pub(crate) use remote::RemoteTask;
 pub(crate) use waker::{Waker, wake};
 
+/// Memory of its own for a value: here a box, so that loom sees what is freed.
+pub(crate) struct Kept<T>(Box<T>);
+
+impl<T> Kept<T> {
+    pub(crate) fn leak(value: T) -> std::ptr::NonNull<T> {
+        std::ptr::NonNull::from(Box::leak(Box::new(value)))
+    }
+
+    /// # Safety
+    /// It was leaked, and nobody else refers to it.
+    pub(crate) unsafe fn from_raw(place: std::ptr::NonNull<T>) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { Box::from_raw(place.as_ptr()) })
+    }
+}
+
+impl<T> std::ops::Deref for Kept<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
 /// A waker of the task on this thread.
 pub(crate) fn waker() -> Waker {
     Waker::of_current()

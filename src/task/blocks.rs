@@ -1,0 +1,153 @@
+//! Memory for what goes between tasks: gates, and tasks that nobody has started.
+//!
+//! They are made and freed with every task, mostly on the same thread, and often a thousand at a time, where the
+//! allocator has to search. So each loop keeps blocks of one size, and gives a block that is freed on its thread to the
+//! next one that is needed there. What is larger, and what is made or freed on a thread without a loop, goes to the
+//! allocator; a block may be made on one thread and freed on another.
+
+#![allow(unsafe_code, reason = "keeps memory without its type")]
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::cell::Cell;
+use std::ops::Deref;
+use std::ptr::{self, NonNull};
+
+use super::home::Home;
+
+/// Bytes of a block: what most gates and errands take.
+const BLOCK: usize = 256;
+/// How a block is aligned.
+const ALIGN: usize = 16;
+/// What a block is to the allocator.
+const LAYOUT: Layout = match Layout::from_size_align(BLOCK, ALIGN) {
+    Ok(layout) => layout,
+    Err(_) => panic!("a power of two"),
+};
+/// Blocks that one loop keeps, at most: a megabyte.
+const MOST: usize = 4096;
+
+/// A block that is free.
+struct Free {
+    /// The next one.
+    next: *mut Free,
+}
+
+/// The blocks that one loop keeps.
+pub(super) struct Blocks {
+    /// The first; null if there is none.
+    first: Cell<*mut Free>,
+    /// How many there are.
+    many: Cell<usize>,
+}
+
+impl Blocks {
+    /// None.
+    pub(super) const fn new() -> Self {
+        Self { first: Cell::new(ptr::null_mut()), many: Cell::new(0) }
+    }
+
+    /// Takes one.
+    #[inline(always)]
+    fn pop(&self) -> Option<NonNull<u8>> {
+        let first = NonNull::new(self.first.get())?;
+        // SAFETY: what is in the list is a free block, whose first word `push` wrote.
+        self.first.set(unsafe { first.as_ref() }.next);
+        self.many.set(self.many.get() - 1);
+        Some(first.cast())
+    }
+
+    /// Keeps one. False if there are enough.
+    #[inline(always)]
+    fn push(&self, block: NonNull<u8>) -> bool {
+        if self.many.get() == MOST {
+            return false;
+        }
+        let block = block.cast::<Free>();
+        // SAFETY: a block that nobody uses, large enough and aligned for this.
+        unsafe { block.write(Free { next: self.first.get() }) };
+        self.first.set(block.as_ptr());
+        self.many.set(self.many.get() + 1);
+        true
+    }
+
+    /// Gives all of them back.
+    pub(super) fn clear(&self) {
+        while let Some(block) = self.pop() {
+            // SAFETY: allocated in `reserve`, with this layout.
+            unsafe { dealloc(block.as_ptr(), LAYOUT) };
+        }
+    }
+}
+
+/// Whether a value of this type lies in a block.
+const fn fits<T>() -> bool {
+    size_of::<T>() <= BLOCK && align_of::<T>() <= ALIGN
+}
+
+/// Memory for a value.
+#[inline(always)]
+fn reserve<T>() -> NonNull<T> {
+    if const { fits::<T>() } {
+        if let Some(block) = Home::here().and_then(|home| home.blocks().pop()) {
+            return block.cast();
+        }
+    }
+    allocate(if const { fits::<T>() } { LAYOUT } else { Layout::new::<T>() }).cast()
+}
+
+/// The same from the allocator.
+#[cold]
+#[inline(never)]
+fn allocate(layout: Layout) -> NonNull<u8> {
+    // SAFETY: neither blocks nor what is too large for them have no size.
+    NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
+}
+
+/// A value in a block of its own, or in memory of its own if it is too large: a box that costs less to make and to drop.
+pub(crate) struct Kept<T>(NonNull<T>);
+
+impl<T> Kept<T> {
+    /// Keeps a value. It stays where it is, until [`from_raw`](Self::from_raw) and a drop.
+    #[inline(always)]
+    pub(crate) fn leak(value: T) -> NonNull<T> {
+        const { assert!(size_of::<T>() > 0) };
+        let place = reserve::<T>();
+        // SAFETY: room for a `T`, which nobody else uses.
+        unsafe { place.write(value) };
+        place
+    }
+
+    /// Takes a value back that was leaked.
+    ///
+    /// # Safety
+    /// It was leaked, and not taken back, and nobody else refers to it.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw(place: NonNull<T>) -> Self {
+        Self(place)
+    }
+}
+
+impl<T> Deref for Kept<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: `from_raw` has the promise.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T> Drop for Kept<T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: `from_raw` has the promise.
+        unsafe { ptr::drop_in_place(self.0.as_ptr()) };
+        let block = self.0.cast();
+        if const { fits::<T>() } && Home::here().is_some_and(|home| home.blocks().push(block)) {
+            return;
+        }
+        let layout = if const { fits::<T>() } { LAYOUT } else { Layout::new::<T>() };
+        // SAFETY: `reserve` allocated it with this layout, whichever thread that was on.
+        unsafe { dealloc(block.as_ptr(), layout) };
+    }
+}
