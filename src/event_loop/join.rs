@@ -457,24 +457,28 @@ fn wait<T>(
     if task.identity() == subject.id() {
         joins_itself(at);
     }
-    start_next(about(taker), task);
+    if start_next(about(taker), task) {
+        taker.is_given_by(task.home());
+        return taker.wait(task, Wait { what: &"join", at, subject: Subject::NONE });
+    }
     let other = Subject::task(subject.here(task.home()));
     let wait = Wait { what: &"join", at, subject: other };
     if subject.home() == task.home().id() {
         return taker.wait(task, wait);
     }
-    refuse_own_loop(about(taker), at);
+    if about(taker).errand.is_none() {
+        refuse_own_loop(about(taker), at);
+    }
     let _outside = waits_for_outside(about(taker), task);
     taker.wait(task, wait)
 }
 
 /// If nobody has started it, and it belongs to the pool that the joiner's loop belongs to, it runs next on this one.
+/// False if somebody has.
 #[inline(always)]
-fn start_next(about: &About, task: &'static Task) {
-    let Some(errand) = &about.errand else { return };
-    if errand.is_unstarted() && errand.crew() == task.home().crew() {
-        errand.start_next(task.home());
-    }
+fn start_next(about: &About, task: &'static Task) -> bool {
+    let Some(errand) = &about.errand else { return false };
+    errand.is_unstarted() && errand.crew() == task.home().crew() && errand.start_next(task.home())
 }
 
 /// Counts a wait that another thread can end.
