@@ -21,12 +21,15 @@ use crossbeam_deque::{Steal, Worker as Deque};
 
 use super::shared::Shared;
 use crate::task::{Crew, Source, Unstarted, roll};
+use crate::wait::{is_started, release};
 
 /// After so many new things the oldest comes first, from everywhere. tokio and Go have 61 here: it should go into nothing
 /// else without a rest.
 const OLDEST_AFTER: u32 = 61;
 /// How much is taken from another one at once, at most.
 const MOST: usize = 32;
+/// So many that were started otherwise may stay in its queue, or as many as others are there.
+const LEFT_BEHIND: usize = 64;
 /// How often one looks for work before it sleeps: to fall asleep and be woken again takes longer than these looks.
 const LOOKS: u32 = 24;
 
@@ -40,6 +43,8 @@ pub(super) struct Worker {
     index: usize,
     /// What was pushed last, as long as nothing was popped since.
     last: Cell<Option<Unstarted>>,
+    /// Things in its queue that were started otherwise, at most.
+    left_behind: Cell<usize>,
     /// New things taken so far.
     taken: Cell<u32>,
     /// Chooses whom to take from.
@@ -56,6 +61,7 @@ impl Worker {
             deque,
             index,
             last: Cell::new(None),
+            left_behind: Cell::new(0),
             taken: Cell::new(0),
             dice: Cell::new(index as u64),
             called: Cell::new(false),
@@ -71,8 +77,7 @@ impl Worker {
                 return Some(oldest);
             }
         }
-        self.last.set(None);
-        self.deque.pop().or_else(|| self.shared.take_injected()).or_else(|| self.steal_from_any())
+        self.pop().or_else(|| self.shared.take_injected()).or_else(|| self.steal_from_any())
     }
 
     /// Takes from others.
@@ -114,6 +119,26 @@ impl Worker {
         }
     }
 
+    /// Lets go of what was started otherwise. All else stays in its order.
+    #[cold]
+    fn tidy(&self) {
+        let mut kept = Vec::new();
+        while let Some(unstarted) = self.deque.pop() {
+            if is_started(unstarted) {
+                release(unstarted);
+            } else {
+                kept.push(unstarted);
+            }
+        }
+        self.left_behind.set(0);
+        self.last.set(kept.first().copied());
+        if !kept.is_empty() {
+            kept.into_iter().rev().for_each(|unstarted| self.deque.push(unstarted));
+            // Who looked meanwhile found nothing.
+            self.shared.call();
+        }
+    }
+
     /// If it was called, and there is more to do, the next one is.
     fn pass_on(&self) {
         if self.called.replace(false) && self.shared.has_work() {
@@ -135,7 +160,11 @@ impl Source for Worker {
 
     fn pop(&self) -> Option<Unstarted> {
         self.last.set(None);
-        self.deque.pop()
+        let popped = self.deque.pop()?;
+        if self.left_behind.get() > 0 && is_started(popped) {
+            self.left_behind.set(self.left_behind.get() - 1);
+        }
+        Some(popped)
     }
 
     fn pop_this(&self, unstarted: Unstarted) -> bool {
@@ -157,6 +186,13 @@ impl Source for Worker {
         self.last.set(Some(unstarted));
         // Who lay down meanwhile has not seen it.
         self.shared.call();
+    }
+
+    fn leaves_behind(&self) {
+        self.left_behind.set(self.left_behind.get() + 1);
+        if self.left_behind.get() >= LEFT_BEHIND.max(self.deque.len() / 2) {
+            self.tidy();
+        }
     }
 
     fn next(&self) -> Option<Unstarted> {

@@ -43,6 +43,10 @@ pub(crate) trait Source {
     /// Gives back what was just popped.
     fn put_back(&self, unstarted: Unstarted);
 
+    /// Something that was kept here was started otherwise; it is still in the queue, and is to be let go of before there
+    /// are too many of them.
+    fn leaves_behind(&self);
+
     /// Takes whatever is to be started next, from here or elsewhere.
     fn next(&self) -> Option<Unstarted>;
 

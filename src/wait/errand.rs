@@ -320,6 +320,25 @@ impl Head {
         false
     }
 
+    /// Claims it for one more that uses it. False if somebody has.
+    #[inline(always)]
+    fn claim_for_another(&self) -> bool {
+        let mut state = self.state.load(Ordering::Relaxed);
+        while state & STARTED == 0 {
+            // As in `claim`.
+            match self.state.compare_exchange(
+                state,
+                (state | STARTED) + USER,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(other) => state = other,
+            }
+        }
+        false
+    }
+
     /// Takes what only few have.
     ///
     /// # Safety
@@ -553,7 +572,7 @@ pub(crate) fn is_started(unstarted: Unstarted) -> bool {
 }
 
 /// A queue lets go of something that somebody else has started.
-pub(super) fn release(unstarted: Unstarted) {
+pub(crate) fn release(unstarted: Unstarted) {
     // SAFETY: the queue counted.
     unsafe { Head::release(Head::of(unstarted)) };
 }
@@ -742,6 +761,9 @@ impl<G> Held<G> {
             } else {
                 Head::release(this.as_ptr());
                 (*bond).leaves_behind();
+                if let Some(source) = source_of(crew) {
+                    source.leaves_behind();
+                }
             }
             Bond::child_ended(bond);
             Ok(given.assume_init())
@@ -751,12 +773,16 @@ impl<G> Held<G> {
     /// Has it run as the next task of this loop; false if somebody else has started it.
     pub(crate) fn start_next(&self, home: &'static Home) -> bool {
         let head = self.head();
-        if !head.claim() {
+        let source = home.source().filter(|_| home.crew() == head.crew);
+        if source.is_some_and(|source| source.pop_this(Unstarted(self.head.cast()))) {
+            // What the queue has given back nobody else can have: its count is the task's now. Relaxed: as above.
+            head.state.store(head.state.load(Ordering::Relaxed) | STARTED, Ordering::Relaxed);
+        } else if !head.claim_for_another() {
             return false;
+        } else if let Some(source) = source {
+            source.leaves_behind();
         }
-        // The task is one more that uses it.
-        head.state.fetch_add(USER, Ordering::Relaxed);
-        // SAFETY: claimed, and just counted.
+        // SAFETY: claimed, and counted.
         unsafe { Head::become_task(head, home) }.enqueue_first();
         true
     }

@@ -24,7 +24,9 @@ mod bond;
 
 pub use bond::Scope;
 pub(crate) use bond::lend_abroad;
-pub(crate) use errand::{Asked, Held, Runs, Work, bring, errand, is_lent, refuse, start};
+pub(crate) use errand::{
+    Asked, Held, Runs, Work, bring, errand, is_lent, is_started, refuse, release, start,
+};
 pub(crate) use gate::{Giver, Taker, gate, labelled_gate};
 pub(crate) use lock::Locked;
 pub(crate) use operation::{Asker, Attempt, Operation, wake};
