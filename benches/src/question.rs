@@ -9,7 +9,7 @@
 //! Each case is a criterion group named `QUESTION/CASE`, each contender a function in it named
 //! `KIND: WHO`; `collect` finds the estimates by those names.
 
-use crate::copies::Copy;
+use crate::copies::{self, Copy};
 use crate::row::{Kind, Row, write_sheet};
 use criterion::{Criterion, Throughput};
 use std::hint::black_box;
@@ -83,7 +83,11 @@ pub struct Question {
 
 impl Question {
     /// Begins a question.
+    ///
+    /// # Panics
+    /// With the feature `once`, unless it is run as a test.
     pub fn new(name: &'static str) -> Question {
+        assert!(is_test() || copies::COUNT > 1, "the feature `once` is for `--test` alone");
         let criterion = Criterion::default()
             .without_plots()
             .sample_size(40)
