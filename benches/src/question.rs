@@ -21,13 +21,13 @@ pub type Timed = Box<dyn FnMut(u64) -> Duration>;
 /// One way to do what a case is about.
 pub struct Contender {
     /// What it stands for.
-    kind: Kind,
+    pub(crate) kind: Kind,
     /// Its name.
-    who: &'static str,
+    pub(crate) who: &'static str,
     /// Its loop, once or in several copies; empty when it cannot do it.
-    copies: Vec<Timed>,
+    pub(crate) copies: Vec<Timed>,
     /// What a reader must know about it.
-    note: &'static str,
+    pub(crate) note: &'static str,
 }
 
 impl Contender {
@@ -74,7 +74,7 @@ impl Contender {
 /// A question being measured.
 pub struct Question {
     /// Its name, that of the bench.
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// Criterion, with the arguments of the command line.
     criterion: Criterion,
     /// The rows so far.
@@ -154,7 +154,7 @@ fn timed(copies: Vec<Copy>) -> Vec<Timed> {
 }
 
 /// Leaves of the copies the three whose quickest turns are the quickest. As a test, runs each once.
-fn keep_fastest(copies: &mut Vec<Timed>, step: u64) {
+pub(crate) fn keep_fastest(copies: &mut Vec<Timed>, step: u64) {
     /// How many stay.
     const KEPT: usize = 3;
     /// Turns for each copy; one may be disturbed, seven will not.
