@@ -178,7 +178,9 @@ fn dropped(calls: u64) -> Vec<Contender> {
         co
     });
     vec![
-        Contender::timed(Kind::Floor, "corosensei", bare).note("its stack goes back to the system"),
+        Contender::timed(Kind::Floor, "corosensei, kept stacks", unwind_bare(calls))
+            .note("the user keeps the stacks"),
+        Contender::rival_timed("corosensei", bare).note("its stack goes back to the system"),
         Contender::rival_timed("generator", generator).note("its stack goes back to the system"),
         Contender::rival_timed("genawaiter::rc", genawaiter).note("stackless"),
         Contender::rival_timed("boxed future", future).note("stackless"),
@@ -223,6 +225,7 @@ fn unwind_bare(calls: u64) -> impl FnMut(u64) -> Duration {
     let mut kept: Vec<DefaultStack> = (0..ALIVE).map(|_| DefaultStack::default()).collect();
     move |times| {
         let mut took = Duration::ZERO;
+        let before = DROPS.load(Relaxed);
         let mut paused = Vec::new();
         for _ in 0..times / ALIVE {
             for stack in kept.drain(..) {
@@ -239,6 +242,7 @@ fn unwind_bare(calls: u64) -> impl FnMut(u64) -> Duration {
             }
             took += start.elapsed();
         }
+        assert_eq!(DROPS.load(Relaxed) - before, calls * times, "a frame was not dropped");
         took
     }
 }
@@ -246,8 +250,9 @@ fn unwind_bare(calls: u64) -> impl FnMut(u64) -> Duration {
 /// Times a batch after a batch on an event loop: spawns a hundred tasks, lets them come to their wait,
 /// and ends them one after the other.
 macro_rules! in_batches {
-    ($times:expr, spawn: $spawn:expr, yields: $yields:expr, end: |$handle:ident| $end:expr) => {{
+    ($times:expr, $calls:expr, spawn: $spawn:expr, yields: $yields:expr, end: |$handle:ident| $end:expr) => {{
         let mut took = Duration::ZERO;
+        let before = DROPS.load(Relaxed);
         for _ in 0..$times / ALIVE {
             let waiting = WAITING.load(Relaxed) + ALIVE;
             let handles: Vec<_> = (0..ALIVE).map(|_| $spawn).collect();
@@ -260,6 +265,8 @@ macro_rules! in_batches {
             }
             took += start.elapsed();
         }
+        let drops = DROPS.load(Relaxed) - before;
+        assert_eq!(drops, $calls * $times, "a frame was not dropped");
         took
     }};
 }
@@ -269,7 +276,7 @@ fn abort_on_tokio(calls: u64) -> impl FnMut(u64) -> Duration {
     move |times| {
         on_tokio(&runtime, async move {
             in_batches!(
-                times,
+                times, calls,
                 spawn: tokio::spawn(wait_boxed(calls)),
                 yields: tokio::task::yield_now().await,
                 end: |handle| {
@@ -287,7 +294,7 @@ fn cancel_on_executor(calls: u64) -> impl FnMut(u64) -> Duration {
         let spawner = executor.clone();
         on_async_executor(&executor, async move {
             in_batches!(
-                times,
+                times, calls,
                 spawn: spawner.spawn(wait_boxed(calls)),
                 yields: future::yield_now().await,
                 end: |handle| handle.cancel().await.is_none()
@@ -299,7 +306,7 @@ fn cancel_on_executor(calls: u64) -> impl FnMut(u64) -> Duration {
 fn cancel_on_may(calls: u64, times: u64) -> Duration {
     let main = move || {
         in_batches!(
-            times,
+            times, calls,
             spawn: may::go!(move || wait(calls, &mut may::coroutine::park)),
             // Its yield may leave out others, for ever.
             yields: may::coroutine::sleep(Duration::from_millis(1)),
@@ -318,7 +325,7 @@ fn cancel_on_segno(calls: u64) -> impl FnMut(u64) -> Duration {
     move |times| {
         let main = || {
             in_batches!(
-                times,
+                times, calls,
                 spawn: segno::spawn(move || wait(calls, &mut segno::pause)),
                 yields: segno::yield_now(),
                 end: |handle| {
@@ -653,7 +660,8 @@ fn receives() -> Vec<Contender> {
         Contender::floor("corosensei and two Cells", copies!(receive_bare)),
         Contender::rival("tokio, select!", copies!(receive_on_tokio)).note("stackless"),
         Contender::rival("async-channel, or", copies!(receive_on_executor)).note("stackless"),
-        Contender::rival_timed("may, select!", receive_on_may),
+        Contender::rival_timed("may, select!", receive_on_may)
+            .note("spawns two coroutines for it, and cancels one"),
         Contender::segno("select!", copies!(receive_on_segno)),
     ]
 }

@@ -152,32 +152,38 @@ impl Runner {
     }
 }
 
-/// Where two contenders meet: the median over the turns, and the least and the most.
+/// Where two contenders meet: by the median of their ratios in each turn, and by the quartiles.
 fn meet(row: Row, floor: &[Vec<f64>], ours: &[Vec<f64>], others: &[Vec<f64>]) -> Row {
-    let median = |times: &Vec<f64>| {
-        let mut sorted = times.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted[sorted.len() / 2]
-    };
-    let work: Vec<f64> = floor.iter().map(median).collect();
-    let in_turn = |turn: usize| {
-        let apart =
-            |(ours, others): (&Vec<f64>, &Vec<f64>)| (ours[turn] / others[turn] - 1.0).abs();
+    let work: Vec<f64> = floor.iter().map(|times| quantile(times, 0.5)).collect();
+    let at = |quarter: f64| {
+        let apart = |(ours, others): (&Vec<f64>, &Vec<f64>)| {
+            let ratios: Vec<f64> = ours.iter().zip(others).map(|(a, b)| a / b).collect();
+            // Who is slower comes first, so that the third quartile is further apart than the first.
+            let middle = quantile(&ratios, 0.5);
+            let quarter = if middle < 1.0 { 1.0 - quarter } else { quarter };
+            let apart = quantile(&ratios, quarter) - 1.0;
+            if middle < 1.0 { -apart } else { apart }
+        };
         close_from(&work, &ours.iter().zip(others).map(apart).collect::<Vec<_>>())
     };
-    let more = median(&ours[0]) - median(&others[0]);
+    let more = quantile(&ours[0], 0.5) - quantile(&others[0], 0.5);
     let direction = if more < 0.0 { "less" } else { "more" };
     let mut note = format!("without work Segno takes {:.1} ns {direction}", more.abs());
-    let mut row = row.figures((0..TURNS).map(in_turn).collect());
-    match row.value {
-        Some(value) if value <= work[0] => note += "; within 5 % already then",
-        Some(value) if value.is_infinite() => note += "; not even with the most work",
-        _ => {}
+    let figures = [at(0.5), at(0.25), at(0.75)];
+    if figures[0] <= work[0] {
+        note += "; within 5 % already then";
+    } else if figures[0].is_infinite() {
+        note += "; not even with the most work";
     }
-    for figure in [&mut row.value, &mut row.low, &mut row.high] {
-        *figure = figure.filter(|figure| figure.is_finite());
-    }
-    row.note(note)
+    let [value, low, high] = figures.map(|figure| figure.is_finite().then_some(figure));
+    Row { value, low, high, ..row.note(note) }
+}
+
+/// What so large a part of some figures is not above.
+fn quantile(figures: &[f64], part: f64) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[(part * (sorted.len() - 1) as f64).round() as usize]
 }
 
 /// From how much work on two contenders are close, if they are so far apart at these amounts of work;
