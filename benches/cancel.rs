@@ -104,9 +104,9 @@ impl Drop for Guard {
     }
 }
 
-/// Waits for ever, so many calls deep.
+/// Waits for ever, so many calls deep. The frames are the same for all, whatever they wait with.
 #[inline(never)]
-fn wait(calls: u64, innermost: &mut impl FnMut()) -> u64 {
+fn wait(calls: u64, innermost: &mut dyn FnMut()) -> u64 {
     let _guard = Guard;
     if calls > 1 {
         return black_box(wait(calls - 1, innermost)) + 1;
