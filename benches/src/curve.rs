@@ -28,8 +28,7 @@ const TURN: Duration = Duration::from_millis(1);
 /// How close is close.
 const CLOSE: f64 = 0.05;
 
-/// The least cost of one item that has so many rounds of work, as arithmetic in which each step needs
-/// the one before.
+/// What is done with an item: so many rounds of arithmetic, each of which needs the one before.
 #[inline(never)]
 pub fn work(item: u64, rounds: u64) -> u64 {
     (0..rounds).fold(item, |mixed, _| (mixed ^ mixed >> 29).wrapping_mul(0x9E37_79B9_7F4A_7C15))
