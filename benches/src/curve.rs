@@ -186,11 +186,19 @@ fn quantile(figures: &[f64], part: f64) -> f64 {
 }
 
 /// From how much work on two contenders are close, if they are so far apart at these amounts of work.
+/// One amount at which something disturbed them does not count: the line is drawn where the fewest
+/// are on its wrong side.
 fn close_from(work: &[f64], apart: &[f64]) -> f64 {
-    let Some(last) = apart.iter().rposition(|&apart| apart > CLOSE) else { return work[0] };
+    let wrong = |first: usize| {
+        let far = |apart: &&f64| **apart > CLOSE;
+        let (before, after) = apart.split_at(first);
+        before.len() - before.iter().filter(far).count() + after.iter().filter(far).count()
+    };
+    let first = (0..=apart.len()).min_by_key(|&first| wrong(first)).expect("one at least");
+    let Some(last) = first.checked_sub(1) else { return work[0] };
     // The same difference in nanoseconds is a straight line over one by the work: to zero, if need be.
-    let (after, apart_after) = match apart.get(last + 1) {
-        Some(&apart) => (1.0 / work[last + 1], apart),
+    let (after, apart_after) = match apart.get(first) {
+        Some(&apart) => (1.0 / work[first], apart),
         None => (0.0, 0.0),
     };
     let way = (apart[last] - CLOSE) / (apart[last] - apart_after);
@@ -207,6 +215,14 @@ mod tests {
     fn a_constant_difference_is_close_where_it_is_a_twentieth() {
         let work = [1.0, 50.0, 150.0, 1000.0];
         let apart = work.map(|work| 10.0 / work);
+        assert!((close_from(&work, &apart) - 200.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_was_disturbed_once_does_not_count() {
+        let work = [1.0, 50.0, 150.0, 1000.0, 2000.0];
+        let mut apart = work.map(|work| 10.0 / work);
+        apart[4] = 0.3;
         assert!((close_from(&work, &apart) - 200.0).abs() < 1e-6);
     }
 
