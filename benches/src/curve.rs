@@ -147,7 +147,7 @@ impl Runner {
         let items = self.items_in_turn;
         let Some(quickest) = self.copies.iter_mut().map(|copy| copy(items)).min() else { return };
         let times = self.times.last_mut().expect("it is calibrated");
-        times.push(quickest.as_secs_f64() * 1e9 / items as f64);
+        times.push(rounded(quickest.as_secs_f64() * 1e9 / items as f64));
     }
 }
 
@@ -168,14 +168,19 @@ fn meet(row: Row, floor: &[Vec<f64>], ours: &[Vec<f64>], others: &[Vec<f64>]) ->
     let more = quantile(&ours[0], 0.5) - quantile(&others[0], 0.5);
     let direction = if more < 0.0 { "less" } else { "more" };
     let mut note = format!("without work Segno takes {:.1} ns {direction}", more.abs());
-    let figures = [at(0.5), at(0.25), at(0.75)];
-    if figures[0] <= work[0] {
+    let figures = [at(0.5), at(0.25), at(0.75)].map(rounded);
+    if figures[0] <= rounded(work[0]) {
         note += "; within 5 % already then";
     } else if figures[0] > work[work.len() - 1] {
         note += "; beyond what was measured";
     }
     let [value, low, high] = figures.map(Some);
     Row { value, low, high, ..row.note(note) }
+}
+
+/// Digits below a picosecond are noise.
+fn rounded(figure: f64) -> f64 {
+    (figure * 1000.0).round() / 1000.0
 }
 
 /// What so large a part of some figures is not above.
