@@ -21,7 +21,7 @@ use generator::{Gn, Scope};
 use segno::{Generator, Outlet};
 use segno_benches::copies;
 use segno_benches::copies::{shift, tell_apart};
-use segno_benches::question::{Contender, Question};
+use segno_benches::question::{Contender, Question, is_test};
 use segno_benches::tree::{Node, sum_of_keys};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -32,15 +32,22 @@ use std::task::{Context, Poll, Waker};
 
 /// How many nodes there are.
 const NODES: u64 = 1 << 20;
+/// How many there are where nothing is measured.
+const FEW: u64 = 1 << 10;
 
 /// The tree, one for all.
-static TREE: LazyLock<Box<Node>> = LazyLock::new(|| Node::balanced(NODES));
+static TREE: LazyLock<Box<Node>> = LazyLock::new(|| Node::balanced(nodes()));
+
+/// How many nodes it has.
+fn nodes() -> u64 {
+    if is_test() { FEW } else { NODES }
+}
 
 fn main() {
     let mut question = Question::new("generator");
     question.case(
         "walk of 2^20 nodes",
-        NODES,
+        nodes(),
         vec![
             Contender::floor("callback recursion", copies!(callback)).note("cannot be paused"),
             Contender::rival("corosensei", copies!(bare)),
@@ -62,10 +69,11 @@ fn main() {
 /// Walks until `times` nodes have been visited, and checks each walk.
 #[inline(always)]
 fn walks<const COPY: usize>(walk: impl Fn(&'static Node) -> u64) -> impl FnMut(u64) {
+    let nodes = nodes();
     move |times| {
         shift::<COPY>();
-        for _ in 0..times / NODES {
-            assert_eq!(walk(black_box(&TREE)), sum_of_keys(NODES), "the walk missed a node");
+        for _ in 0..times / nodes {
+            assert_eq!(walk(black_box(&TREE)), sum_of_keys(nodes), "the walk missed a node");
         }
     }
 }

@@ -292,12 +292,19 @@ fn first_on_executor(count: usize) -> Duration {
 fn first_may(count: usize) -> Duration {
     let main = move || {
         let (start, ended) = (Instant::now(), Ended::default());
+        let main = may::coroutine::current();
         for _ in 0..count {
-            let ended = ended.clone();
-            may::go!(move || ended.up());
+            let (ended, main) = (ended.clone(), main.clone());
+            may::go!(move || {
+                ended.up();
+                // Were it to yield until then, a few new ones would never have their turn.
+                if ended.count() == count {
+                    main.unpark();
+                }
+            });
         }
         while ended.count() < count {
-            may::coroutine::yield_now();
+            may::coroutine::park();
         }
         start.elapsed()
     };

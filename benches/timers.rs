@@ -26,6 +26,7 @@ use segno::EventLoop;
 use segno_benches::apart;
 use segno_benches::copies;
 use segno_benches::copies::shift;
+use segno_benches::processor;
 use segno_benches::question::{Contender, Question, is_test};
 use segno_benches::rivals::{
     on_async_executor, on_tokio, one_worker_of_may, shuffled, tokio_with_timers,
@@ -109,24 +110,11 @@ fn measure(sleep: Sleeper, count: usize) -> Spent {
     let longest = if count < 1000 { 10 } else { 1000 };
     let sleeps: Vec<u64> = shuffled(count).into_iter().map(|i| i as u64 % longest + 1).collect();
     let sleeps = sleeps.into_iter().map(Duration::from_millis).collect();
-    let (start, processor) = (Instant::now(), processor_time());
+    let (start, processor) = (Instant::now(), processor::time());
     sleep(sleeps);
     let over = start.elapsed().saturating_sub(Duration::from_millis(longest));
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-    Spent { over: milliseconds(over), processor: milliseconds(processor_time() - processor) }
-}
-
-/// What the processors have spent on this process, where the system tells.
-fn processor_time() -> Duration {
-    #[cfg(unix)]
-    {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: writes the time into the place that it is given.
-        unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
-        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-    }
-    #[cfg(not(unix))]
-    Duration::ZERO
+    Spent { over: milliseconds(over), processor: milliseconds(processor::time() - processor) }
 }
 
 fn sleep_by_heap(sleeps: Vec<Duration>) {

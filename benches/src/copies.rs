@@ -8,8 +8,9 @@
 
 use core::arch::asm;
 
-/// How many copies of each loop there are: sixteen bytes apart they fill two cache lines.
-pub const COUNT: usize = 8;
+/// How many copies of each loop there are: sixteen bytes apart they fill two cache lines. With the
+/// feature `once` there is one, which builds in a fraction of the time and measures nothing.
+pub const COUNT: usize = if cfg!(feature = "once") { 1 } else { 8 };
 
 /// One copy of a loop: does its operation as often as it is told.
 pub type Copy = Box<dyn FnMut(u64)>;
@@ -42,7 +43,8 @@ pub fn tell_apart<const COPY: usize>() {
 const NOPS: usize = if cfg!(any(target_arch = "x86", target_arch = "x86_64")) { 16 } else { 4 };
 
 /// All copies of a loop, from the name of the generic function that builds one of them. Types that
-/// the function wants before the number of the copy follow its name.
+/// the function wants before the number of the copy follow its name; after a semicolon come its
+/// arguments.
 ///
 /// ```
 /// use segno_benches::copies::{self, shift};
@@ -56,18 +58,28 @@ const NOPS: usize = if cfg!(any(target_arch = "x86", target_arch = "x86_64")) { 
 /// let copies: Vec<copies::Copy> = segno_benches::copies!(count);
 /// assert_eq!(copies.len(), copies::COUNT);
 /// ```
+#[cfg(not(feature = "once"))]
 #[macro_export]
 macro_rules! copies {
-    ($build:ident $(, $type:ty)*) => {
+    ($build:ident $(, $type:ty)* $(; $($argument:expr),+)?) => {
         vec![
-            Box::new($build::<$($type,)* 0>()) as $crate::copies::Copy,
-            Box::new($build::<$($type,)* 1>()),
-            Box::new($build::<$($type,)* 2>()),
-            Box::new($build::<$($type,)* 3>()),
-            Box::new($build::<$($type,)* 4>()),
-            Box::new($build::<$($type,)* 5>()),
-            Box::new($build::<$($type,)* 6>()),
-            Box::new($build::<$($type,)* 7>()),
+            Box::new($build::<$($type,)* 0>($($($argument),+)?)) as $crate::copies::Copy,
+            Box::new($build::<$($type,)* 1>($($($argument),+)?)),
+            Box::new($build::<$($type,)* 2>($($($argument),+)?)),
+            Box::new($build::<$($type,)* 3>($($($argument),+)?)),
+            Box::new($build::<$($type,)* 4>($($($argument),+)?)),
+            Box::new($build::<$($type,)* 5>($($($argument),+)?)),
+            Box::new($build::<$($type,)* 6>($($($argument),+)?)),
+            Box::new($build::<$($type,)* 7>($($($argument),+)?)),
         ]
+    };
+}
+
+/// The same, for a run as a test.
+#[cfg(feature = "once")]
+#[macro_export]
+macro_rules! copies {
+    ($build:ident $(, $type:ty)* $(; $($argument:expr),+)?) => {
+        vec![Box::new($build::<$($type,)* 0>($($($argument),+)?)) as $crate::copies::Copy]
     };
 }

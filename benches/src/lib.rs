@@ -11,11 +11,17 @@
 //! | `timers.rs` | how late are sleeps, and what do timers cost? |
 //! | `channel.rs` | what does a value cost that goes from one task to another? |
 //! | `lock.rs` | what does a lock cost that nobody else wants, and one that is handed over? |
+//! | `deep.rs` | what does a pause cost under many levels of calls? |
+//! | `cancel.rs` | what does it cost to cancel something? |
+//! | `mixed.rs` | what do 10,000 tasks cost that sleep and send messages to one another? |
+//! | `work.rs` | from how much work on does it not matter who pauses? |
+//! | `script.rs` | what do scripts of a game cost, by frame, by wake, by event? |
 //! | `memory.rs` | how many bytes does a paused coroutine or task hold? |
 //!
 //! Each runs with `cargo bench -p segno-benches --bench QUESTION`, or once, as a test, with
-//! `cargo bench -p segno-benches -- --test`. Then `cargo run --release -p segno-benches --bin
-//! collect` writes `results.json` and prints the table.
+//! `cargo bench -p segno-benches -- --test`; `--features once` before the `--` builds that in a
+//! fraction of the time. Then `cargo run --release -p segno-benches --bin collect` writes `results.json`
+//! and prints the table.
 //!
 //! Two checks stand beside them: `--bin quick` times the headline rows a second time with a
 //! harness of its own, in under a minute; `instructions.sh` counts instructions, which repeat
@@ -30,6 +36,8 @@ pub mod slots;
 pub mod rivals;
 pub mod row;
 pub mod question;
+pub mod curve;
 pub mod apart;
 pub mod threads;
+pub mod processor;
 pub mod machine;

@@ -9,7 +9,7 @@
 //! Each case is a criterion group named `QUESTION/CASE`, each contender a function in it named
 //! `KIND: WHO`; `collect` finds the estimates by those names.
 
-use crate::copies::Copy;
+use crate::copies::{self, Copy};
 use crate::row::{Kind, Row, write_sheet};
 use criterion::{Criterion, Throughput};
 use std::hint::black_box;
@@ -21,13 +21,13 @@ pub type Timed = Box<dyn FnMut(u64) -> Duration>;
 /// One way to do what a case is about.
 pub struct Contender {
     /// What it stands for.
-    kind: Kind,
+    pub(crate) kind: Kind,
     /// Its name.
-    who: &'static str,
+    pub(crate) who: &'static str,
     /// Its loop, once or in several copies; empty when it cannot do it.
-    copies: Vec<Timed>,
+    pub(crate) copies: Vec<Timed>,
     /// What a reader must know about it.
-    note: &'static str,
+    pub(crate) note: &'static str,
 }
 
 impl Contender {
@@ -74,7 +74,7 @@ impl Contender {
 /// A question being measured.
 pub struct Question {
     /// Its name, that of the bench.
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// Criterion, with the arguments of the command line.
     criterion: Criterion,
     /// The rows so far.
@@ -83,7 +83,11 @@ pub struct Question {
 
 impl Question {
     /// Begins a question.
+    ///
+    /// # Panics
+    /// With the feature `once`, unless it is run as a test.
     pub fn new(name: &'static str) -> Question {
+        assert!(is_test() || copies::COUNT > 1, "the feature `once` is for `--test` alone");
         let criterion = Criterion::default()
             .without_plots()
             .sample_size(40)
@@ -150,7 +154,7 @@ fn timed(copies: Vec<Copy>) -> Vec<Timed> {
 }
 
 /// Leaves of the copies the three whose quickest turns are the quickest. As a test, runs each once.
-fn keep_fastest(copies: &mut Vec<Timed>, step: u64) {
+pub(crate) fn keep_fastest(copies: &mut Vec<Timed>, step: u64) {
     /// How many stay.
     const KEPT: usize = 3;
     /// Turns for each copy; one may be disturbed, seven will not.

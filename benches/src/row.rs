@@ -39,9 +39,11 @@ pub struct Row {
     pub unit: String,
     /// The median of what was measured.
     pub value: Option<f64>,
-    /// Times: the lower bound of the median's 95 % confidence interval. Else the smallest.
+    /// Criterion's times: the lower bound of the median's 95 % confidence interval. Else the smallest, and
+    /// where a curve's contenders meet, the first quartile.
     pub low: Option<f64>,
-    /// Times: the upper bound of the median's 95 % confidence interval. Else the largest.
+    /// Criterion's times: the upper bound of the median's 95 % confidence interval. Else the largest, and
+    /// where a curve's contenders meet, the third quartile.
     pub high: Option<f64>,
     /// What a reader must know to judge the figure, or why there is none.
     pub note: String,

@@ -44,6 +44,9 @@ struct Row {
 }
 
 fn main() {
+    if cfg!(feature = "once") {
+        panic!("the feature `once` is for tests alone");
+    }
     let filter = std::env::args().nth(1).unwrap_or_default();
     println!("{:16} {:10} {:>9} {:>9} {:>19}", "ns", "", "median", "minimum", "fast..slow copy");
     for row in coroutines::ROWS.iter().chain(tasks::ROWS).chain(sync::ROWS) {
