@@ -16,6 +16,7 @@
 //! | `mixed.rs` | what do 10,000 tasks cost that sleep and send messages to one another? |
 //! | `work.rs` | from how much work on does it not matter who pauses? |
 //! | `script.rs` | what do scripts of a game cost, by frame, by wake, by event? |
+//! | `pool.rs` | what does work cost that many threads share, and how soon do they begin it? |
 //! | `memory.rs` | how many bytes does a paused coroutine or task hold? |
 //!
 //! Each runs with `cargo bench -p segno-benches --bench QUESTION`, or once, as a test, with

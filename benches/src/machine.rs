@@ -52,7 +52,7 @@ fn cpu_name() -> Option<String> {
 
 /// The versions of those who are measured, out of the workspace's lock file.
 fn versions() -> BTreeMap<String, String> {
-    const MEASURED: [&str; 9] = [
+    const MEASURED: [&str; 10] = [
         "segno",
         "corosensei",
         "generator",
@@ -61,6 +61,7 @@ fn versions() -> BTreeMap<String, String> {
         "async-executor",
         "async-io",
         "may",
+        "rayon",
         "criterion",
     ];
 

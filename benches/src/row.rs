@@ -35,7 +35,7 @@ pub struct Row {
     /// What the figure stands for in the comparison.
     pub kind: Kind,
     /// The unit of the three numbers: `ns` or `bytes`, for one operation or one coroutine; `ms`, for
-    /// all of them together.
+    /// all of them together; `stacks`, alive at once.
     pub unit: String,
     /// The median of what was measured.
     pub value: Option<f64>,
