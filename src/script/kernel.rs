@@ -440,12 +440,8 @@ impl Kernel {
                     }
                 }
             }
-            Link::Clock(circle, deadline) => {
-                circle.timers.remove(deadline, number);
-            }
-            Link::Frames(circle, deadline) => {
-                circle.frames.remove(deadline, number);
-            }
+            Link::Clock(circle, place) => drop(circle.timers.remove(place, number)),
+            Link::Frames(circle, place) => drop(circle.frames.remove(place, number)),
             Link::Event(key) => return self.events.remove(key, number),
             Link::Predicate => {
                 let key = (record.priority, record.id.serial);

@@ -17,6 +17,7 @@
 // | file | what |
 // |---|---|
 // | `time` | seconds, durations, frames |
+// | `timers` | who waits for a clock |
 // | `group` | clocks, pauses, and the tree of them |
 // | `record` | one script, and its life |
 // | `kernel` | who is there, who is ready, who waits |
@@ -32,6 +33,7 @@
 mod time;
 mod exit;
 mod info;
+mod timers;
 mod group;
 mod record;
 mod event;

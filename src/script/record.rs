@@ -25,6 +25,7 @@ use super::exit::Exit;
 use super::group::Circle;
 use super::lend::Perch;
 use super::owner::Bond;
+use super::timers;
 use crate::coroutine::{Core, Payload, prefetch};
 use crate::stacks::Request;
 
@@ -86,9 +87,9 @@ pub(super) enum Link {
     /// In the list of a phase.
     Phase(u32),
     /// On a clock.
-    Clock(Rc<Circle>, u64),
+    Clock(Rc<Circle>, timers::Place),
     /// On a counter of frames.
-    Frames(Rc<Circle>, u64),
+    Frames(Rc<Circle>, timers::Place),
     /// With those that wait for a type of events.
     Event(EventKey),
     /// With the predicates.

@@ -159,9 +159,8 @@ impl Kernel {
         let mut unwinding = Purse::of(Some(self.settings.unwinding));
         self.safe_point(&mut unwinding);
         if phase == Phase::UPDATE {
-            self.root.count_frame();
             let mut due = self.due.take();
-            self.root.take_due(&mut due);
+            self.root.begin_frame(&mut due);
             self.wake_all(&mut due);
             self.due.set(due);
             self.poll();

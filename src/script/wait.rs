@@ -152,12 +152,10 @@ impl<W: 'static> Script<W> {
         let record = self.record.clone();
         match due {
             Due::Clock(deadline) => {
-                circle.timers.add(deadline, number, record);
-                Link::Clock(circle.clone(), deadline)
+                Link::Clock(circle.clone(), circle.timers.add(deadline, number, record))
             }
             Due::Frame(deadline) => {
-                circle.frames.add(deadline, number, record);
-                Link::Frames(circle.clone(), deadline)
+                Link::Frames(circle.clone(), circle.frames.add(deadline, number, record))
             }
         }
     }
