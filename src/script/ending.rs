@@ -161,21 +161,23 @@ impl Kernel {
     /// Keeps a payload that is to come out of the tick. The cancellation of a task that runs the tick comes
     /// before any panic.
     fn send_out(&self, payload: Payload) {
-        match self.outgoing.take() {
-            None => self.outgoing.set(Some(payload)),
+        let first = self.outgoing.take();
+        let kept = match first {
+            None => payload,
             Some(first) => {
                 let (kept, lost) = if is_cancel(&*payload) && !is_cancel(&*first) {
                     (payload, first)
                 } else {
                     (first, payload)
                 };
-                self.outgoing.set(Some(kept));
                 if !is_cancel(&*lost) {
                     report::tell(ReportKind::LostPanic, coroutine::message(&lost).to_owned());
                 }
                 discard(lost);
+                kept
             }
-        }
+        };
+        *self.outgoing.borrow_mut() = Some(kept);
     }
 
     /// Runs what is the user's and must not keep us: a panic in it is reported.
@@ -279,7 +281,9 @@ impl Kernel {
         let mut family = Vec::new();
         collect(&record.topmost(), &mut family);
         for member in &family {
-            if let Some(mut core) = member.core.take() {
+            // One that runs is in the hands of what resumed it.
+            let core = member.core.try_borrow_mut().map(|mut core| core.take());
+            if let Ok(Some(mut core)) = core {
                 if member.has_started() {
                     core.retire();
                 } else {

@@ -100,10 +100,14 @@ pub(super) struct Kernel {
     pub(super) ready: RefCell<VecDeque<Rc<Record>>>,
     /// How many of those a tick left.
     pub(super) left: Cell<usize>,
+    /// The priority and the number of the last of those woken since.
+    newest: Cell<(i32, u64)>,
+    /// Whether those have come in the order of their priorities and numbers.
+    pub(super) in_order: Cell<bool>,
     /// Who is due; empty but for its memory between two ticks.
     pub(super) due: Cell<Vec<(u64, Rc<Record>)>>,
-    /// Who waits for which phase.
-    phases: RefCell<BTreeMap<u32, Phased>>,
+    /// Who waits for which phase, by phase.
+    phases: RefCell<Vec<(u32, Phased)>>,
     /// Who waits for a condition, by priority and number.
     pub(super) predicates: RefCell<BTreeMap<(i32, u64), Predicate>>,
     /// Who waits for events.
@@ -124,16 +128,20 @@ pub(super) struct Kernel {
     pub(super) panic_hook: RefCell<Option<PanicHook>>,
     /// Who is told of long resumes.
     pub(super) slow_hook: RefCell<Option<SlowHook>>,
+    /// Whether there is such a hook.
+    pub(super) is_timed: Cell<bool>,
     /// The line that called the tick that is under way.
     pub(super) ticking: Cell<Option<&'static Location<'static>>>,
     /// The number of the tick.
     pub(super) tick: Cell<u64>,
     /// Whether everything is to end, shields or not.
     pub(super) closing: Cell<bool>,
-    /// What has happened in this tick; what was spawned before it counts.
+    /// How often scripts were resumed in this tick.
+    pub(super) resumes: Cell<usize>,
+    /// What else has happened in this tick; what was spawned before it counts.
     pub(super) report: RefCell<TickReport>,
     /// A panic, or the cancellation of what runs the tick, that is to come out of it.
-    pub(super) outgoing: Cell<Option<Payload>>,
+    pub(super) outgoing: RefCell<Option<Payload>>,
     /// Who was given up since that was asked for.
     pub(super) stubborn: RefCell<Vec<Stubborn>>,
     /// Since when the script that runs computes, if it asked: see [`Script::budget`](super::Script::budget).
@@ -149,7 +157,7 @@ impl Kernel {
             settings,
             world_type: TypeId::of::<W>(),
             world_name: std::any::type_name::<W>(),
-            stage: Stage::new(),
+            stage: Stage::new(TypeId::of::<W>()),
             root: Circle::root(),
             slots: RefCell::default(),
             vacant: RefCell::default(),
@@ -158,6 +166,8 @@ impl Kernel {
             number: Cell::new(0),
             ready: RefCell::default(),
             left: Cell::new(0),
+            newest: Cell::new((i32::MIN, 0)),
+            in_order: Cell::new(true),
             due: Cell::default(),
             phases: RefCell::default(),
             predicates: RefCell::default(),
@@ -170,11 +180,13 @@ impl Kernel {
             random: Cell::new(seed),
             panic_hook: RefCell::default(),
             slow_hook: RefCell::default(),
+            is_timed: Cell::new(false),
             ticking: Cell::new(None),
             tick: Cell::new(0),
             closing: Cell::new(false),
+            resumes: Cell::new(0),
             report: RefCell::default(),
-            outgoing: Cell::new(None),
+            outgoing: RefCell::default(),
             stubborn: RefCell::default(),
             computing_since: Cell::new(None),
             handles: Cell::new(0),
@@ -219,7 +231,7 @@ impl Kernel {
             spawned_at,
             born: self.root.now(),
             state: Cell::new(State::Waiting),
-            core: Cell::new(None),
+            core: RefCell::default(),
             perch: Perch::empty(),
             stack_pointer: Cell::new(0),
             wait: Cell::new(Wait { number: 0, what: "spawn", at: spawned_at }),
@@ -344,7 +356,7 @@ impl Kernel {
     // ---- waking
 
     /// Gives a script its place in the ready queue, or keeps the wake if its group is paused.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enqueue(&self, record: Rc<Record>) {
         if record.group.is_stopped() {
             let number = self.next_number();
@@ -352,12 +364,23 @@ impl Kernel {
             circle.hold(number, record);
         } else {
             record.state.set(State::Ready);
+            let order = record.order();
+            if order < self.newest.replace(order) {
+                self.in_order.set(false);
+            }
             self.ready.borrow_mut().push_back(record);
         }
     }
 
+    /// Whoever is woken from here on is sorted in the next tick.
+    pub(super) fn begin_wakes(&self) {
+        self.left.set(self.ready.borrow().len());
+        self.newest.set((i32::MIN, 0));
+        self.in_order.set(true);
+    }
+
     /// Ends a wait, if the script is still in it. Whoever calls has taken it out of where it was registered.
-    #[inline]
+    #[inline(always)]
     pub(super) fn wake(&self, record: Rc<Record>, number: u64) -> bool {
         if record.state.get() != State::Waiting || record.wait.get().number != number {
             return false;
@@ -368,15 +391,15 @@ impl Kernel {
     }
 
     /// Ends the waits of many, and empties the list. Fetches those records first that come a bit later.
+    #[inline(always)]
     pub(super) fn wake_all(&self, waiting: &mut Vec<(u64, Rc<Record>)>) {
-        for at in 0..waiting.len() {
-            if let Some((_, later)) = waiting.get(at + AHEAD) {
+        let mut waiting = waiting.drain(..);
+        while let Some((number, record)) = waiting.next() {
+            if let Some((_, later)) = waiting.as_slice().get(AHEAD) {
                 later.prefetch();
             }
-            let (number, record) = &waiting[at];
-            self.wake(record.clone(), *number);
+            self.wake(record, number);
         }
-        waiting.clear();
     }
 
     /// Delivers what was kept while groups were paused, in the order in which it came.
@@ -395,26 +418,32 @@ impl Kernel {
     #[inline]
     pub(super) fn add_to_phase(&self, phase: u32, record: &Rc<Record>, number: u64) {
         let mut phases = self.phases.borrow_mut();
-        phases.entry(phase).or_default().waiting.push((number, record.clone()));
+        let at = phases.binary_search_by_key(&phase, |(phase, _)| *phase);
+        let at = at.unwrap_or_else(|at| {
+            phases.insert(at, (phase, Phased::default()));
+            at
+        });
+        phases[at].1.waiting.push((number, record.clone()));
+    }
+
+    /// Does something with the list of a phase, if there is one. `f` calls nobody.
+    #[inline]
+    fn with_phase<R>(&self, phase: u32, f: impl FnOnce(&mut Phased) -> R) -> Option<R> {
+        let mut phases = self.phases.borrow_mut();
+        let at = phases.binary_search_by_key(&phase, |(phase, _)| *phase).ok()?;
+        Some(f(&mut phases[at].1))
     }
 
     /// Wakes those that wait for a phase.
     pub(super) fn wake_phase(&self, phase: u32) {
-        let mut waiting = match self.phases.borrow_mut().get_mut(&phase) {
-            Some(phased) if !phased.waiting.is_empty() => {
-                phased.stale = 0;
-                mem::take(&mut phased.waiting)
-            }
-            _ => return,
-        };
+        let waiting = self.with_phase(phase, |phased| {
+            phased.stale = 0;
+            mem::take(&mut phased.waiting)
+        });
+        let Some(mut waiting) = waiting else { return };
         self.wake_all(&mut waiting);
         // The list keeps its memory.
-        let mut phases = self.phases.borrow_mut();
-        if let Some(phased) = phases.get_mut(&phase) {
-            if phased.waiting.is_empty() {
-                phased.waiting = waiting;
-            }
-        }
+        self.with_phase(phase, |phased| phased.waiting = waiting);
     }
 
     /// Takes a script out of where it is registered. What is dropped by that is given back.
@@ -428,7 +457,7 @@ impl Kernel {
         match record.link.take() {
             Link::Nothing => {}
             Link::Phase(phase) => {
-                if let Some(phased) = self.phases.borrow_mut().get_mut(&phase) {
+                self.with_phase(phase, |phased| {
                     phased.stale += 1;
                     if phased.stale > 32 && phased.stale * 2 > phased.waiting.len() {
                         phased.stale = 0;
@@ -438,7 +467,7 @@ impl Kernel {
                                 && !Rc::ptr_eq(other, record)
                         });
                     }
-                }
+                });
             }
             Link::Clock(circle, place) => drop(circle.timers.remove(place, number)),
             Link::Frames(circle, place) => drop(circle.frames.remove(place, number)),

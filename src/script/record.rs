@@ -144,8 +144,8 @@ pub(super) struct Record {
     pub(super) born: u64,
     /// Where it is in its life.
     pub(super) state: Cell<State>,
-    /// Its coroutine; taken out while it runs, gone once it has ended.
-    pub(super) core: Cell<Option<Core<(), (), ()>>>,
+    /// Its coroutine; borrowed while it runs, gone once it has ended.
+    pub(super) core: RefCell<Option<Core<(), (), ()>>>,
     /// The inner end of its coroutine.
     pub(super) perch: Perch,
     /// Where its stack pointer was when it paused, for fetching that into the cache.
@@ -220,6 +220,12 @@ impl Record {
         here.clone()
     }
 
+    /// Where it comes among those that are due: by priority, then by number.
+    #[inline(always)]
+    pub(super) fn order(&self) -> (i32, u64) {
+        (self.priority, self.id.serial)
+    }
+
     /// Fetches the record into the cache, for a resume that is some way off.
     #[inline(always)]
     pub(super) fn prefetch(&self) {
@@ -251,10 +257,10 @@ impl Record {
 
     /// Bytes of stack at the deepest so far, if that is measured.
     pub(super) fn stack_used(&self) -> Option<usize> {
-        let Some(core) = self.core.take() else { return self.peak.get() };
-        let used = core.stack_used();
-        self.core.set(Some(core));
-        used
+        match self.core.try_borrow().as_deref() {
+            Ok(Some(core)) => core.stack_used(),
+            _ => self.peak.get(),
+        }
     }
 }
 

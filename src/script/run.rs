@@ -111,7 +111,7 @@ struct Under<'a> {
 impl Drop for Under<'_> {
     fn drop(&mut self) {
         self.kernel.ticking.set(None);
-        self.kernel.left.set(self.kernel.ready.borrow().len());
+        self.kernel.begin_wakes();
     }
 }
 
@@ -210,23 +210,33 @@ impl Kernel {
     /// What has happened, and what is to come out.
     fn end_tick(&self, under: Under<'_>) -> TickReport {
         let mut report = self.report.take();
+        report.resumes = self.resumes.take();
         report.left = self.ready.borrow().len();
         report.ending = self.dying.borrow().len();
         report.live = self.live();
         drop(under);
-        if let Some(payload) = self.outgoing.take() {
-            resume_unwind(payload);
+        if self.outgoing.borrow().is_some() {
+            self.let_out();
         }
         report
     }
 
+    /// Goes on with a panic that is to come out of the tick.
+    #[cold]
+    fn let_out(&self) {
+        let payload = self.outgoing.take();
+        if let Some(payload) = payload {
+            resume_unwind(payload);
+        }
+    }
+
     /// Sorts who became ready since the tick before.
     fn sort_due(&self) {
-        let mut ready = self.ready.borrow_mut();
-        let left = self.left.replace(0).min(ready.len());
-        let due = &mut ready.make_contiguous()[left..];
-        if !due.is_sorted_by_key(|record| (record.priority, record.id.serial)) {
-            due.sort_unstable_by_key(|record| (record.priority, record.id.serial));
+        let left = self.left.take();
+        if !self.in_order.get() {
+            let mut ready = self.ready.borrow_mut();
+            let left = left.min(ready.len());
+            ready.make_contiguous()[left..].sort_unstable_by_key(|record| record.order());
         }
     }
 
@@ -293,8 +303,8 @@ impl Kernel {
             }
             self.resume(&record);
             self.safe_point(unwinding);
-            if let Some(payload) = self.outgoing.take() {
-                resume_unwind(payload);
+            if self.outgoing.borrow().is_some() {
+                self.let_out();
             }
         }
     }
@@ -359,32 +369,38 @@ impl Kernel {
     /// it is a part of its caller: a frame that is entered before a switch and left after it costs 18 ns.
     #[inline(always)]
     fn resume(&self, record: &Rc<Record>) {
-        let Some(mut core) = record.core.take() else { return };
+        let mut place = record.core.borrow_mut();
+        let Some(core) = &mut *place else { return };
         record.state.set(State::Running);
         record.resumes.set(record.resumes.get() + 1);
         let tick = self.tick.get();
         let (last, times) = record.lately.get();
         record.lately.set((tick, if last == tick { times + 1 } else { 1 }));
         record.spent.set(0);
-        self.count(|report| report.resumes += 1);
-        let slow =
-            self.slow_hook.borrow().is_some().then(|| (Instant::now(), record.wait.get().at));
-        let step = self.stage.act(record, || core.advance());
+        self.resumes.set(self.resumes.get() + 1);
+        let slow = self.is_timed.get().then(|| (Instant::now(), record.wait.get().at));
+        let acts = self.stage.act(record);
+        let step = core.advance();
+        drop(acts);
         let slow = slow.map(|(start, from)| (start.elapsed(), from));
-        match step {
-            Step::Paused => record.core.set(Some(core)),
-            Step::Ended => {
-                record.peak.set(core.stack_used());
-                drop(core);
-                self.ended(record);
-            }
-            Step::Retired => {
-                drop(core);
-                self.retire(record);
-            }
+        if step != Step::Paused {
+            record.peak.set(core.stack_used());
+            *place = None;
+            drop(place);
+            self.has_left(record, step);
         }
         if let Some((took, from)) = slow {
             self.check_slow(record, took, from);
+        }
+    }
+
+    /// A script's coroutine is gone.
+    #[inline(never)]
+    fn has_left(&self, record: &Rc<Record>, step: Step) {
+        match step {
+            Step::Paused => {}
+            Step::Ended => self.ended(record),
+            Step::Retired => self.retire(record),
         }
     }
 
@@ -400,8 +416,16 @@ impl Kernel {
     }
 
     /// Where no script runs: what has died ends.
-    #[inline]
+    #[inline(always)]
     fn safe_point(&self, unwinding: &mut Purse) {
+        if self.deaths.any() || !self.dying.borrow().is_empty() {
+            self.end_dying(unwinding);
+        }
+    }
+
+    /// Ends what has died, as far as that is allowed in this tick.
+    #[inline(never)]
+    fn end_dying(&self, unwinding: &mut Purse) {
         if self.deaths.any() {
             self.bury_owners();
         }

@@ -450,6 +450,7 @@ impl<W: 'static> Scripts<W> {
     /// resume.
     pub fn on_slow(&self, limit: Duration, f: impl Fn(&SlowInfo) + 'static) {
         let old = self.kernel.slow_hook.borrow_mut().replace((limit, Rc::new(f)));
+        self.kernel.is_timed.set(true);
         drop(old);
     }
 
