@@ -396,7 +396,7 @@ impl Kernel {
         let mut waiting = waiting.drain(..);
         while let Some((number, record)) = waiting.next() {
             if let Some((_, later)) = waiting.as_slice().get(AHEAD) {
-                later.prefetch();
+                later.prefetch_wait();
             }
             self.wake(record, number);
         }

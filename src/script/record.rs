@@ -16,6 +16,7 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::mem::offset_of;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -121,17 +122,44 @@ pub(super) enum End {
 }
 
 /// One script.
+///
+/// What every resume and every wait touches comes first, so that it is on few lines of the cache.
+#[repr(C)]
 pub(super) struct Record {
+    /// Where it is in its life.
+    pub(super) state: Cell<State>,
+    /// Whether it is cancelled. It may be so and not end yet: in a shield.
+    pub(super) cancelled: Cell<bool>,
+    /// Whether the wait that it is in can be given up with an error.
+    pub(super) fallible: Cell<bool>,
+    /// Who goes first in a tick: the lower.
+    pub(super) priority: i32,
     /// Its number.
     pub(super) id: ScriptId,
+    /// The group that it is in.
+    pub(super) group: Rc<Circle>,
+    /// What it waits for, or waited for last.
+    pub(super) wait: Cell<Wait>,
+    /// Where it is registered.
+    pub(super) link: Cell<Link>,
+    /// In how many shields it is.
+    pub(super) shields: Cell<u32>,
+    /// The inner end of its coroutine.
+    pub(super) perch: Perch,
+    /// Where its stack pointer was when it paused, for fetching that into the cache.
+    pub(super) stack_pointer: Cell<usize>,
+    /// Its coroutine; borrowed while it runs, gone once it has ended.
+    pub(super) core: RefCell<Option<Core<(), (), ()>>>,
+    /// How often it was resumed.
+    pub(super) resumes: Cell<u64>,
+    /// The last bits of the number of the tick in which it was resumed last, and how often it was there.
+    pub(super) lately: Cell<(u32, u32)>,
+    /// How often it asked for its budget since it was resumed.
+    pub(super) spent: Cell<usize>,
     /// Its name.
     pub(super) name: Cow<'static, str>,
     /// What it says that it is doing.
     pub(super) label: RefCell<Option<Cow<'static, str>>>,
-    /// Who goes first in a tick: the lower.
-    pub(super) priority: i32,
-    /// The group that it is in.
-    pub(super) group: Rc<Circle>,
     /// The owner that it is bound to.
     pub(super) owner: Option<Arc<Bond>>,
     /// What stack it asked for; its children ask for the same.
@@ -142,26 +170,8 @@ pub(super) struct Record {
     pub(super) spawned_at: &'static Location<'static>,
     /// When it was spawned, on the root clock.
     pub(super) born: u64,
-    /// Where it is in its life.
-    pub(super) state: Cell<State>,
-    /// Its coroutine; borrowed while it runs, gone once it has ended.
-    pub(super) core: RefCell<Option<Core<(), (), ()>>>,
-    /// The inner end of its coroutine.
-    pub(super) perch: Perch,
-    /// Where its stack pointer was when it paused, for fetching that into the cache.
-    pub(super) stack_pointer: Cell<usize>,
-    /// What it waits for, or waited for last.
-    pub(super) wait: Cell<Wait>,
-    /// Where it is registered.
-    pub(super) link: Cell<Link>,
     /// The number of the wake that its group keeps for it; 0 if it keeps none.
     pub(super) held: Cell<u64>,
-    /// Whether the wait that it is in can be given up with an error.
-    pub(super) fallible: Cell<bool>,
-    /// In how many shields it is.
-    pub(super) shields: Cell<u32>,
-    /// Whether it is cancelled. It may be so and not end yet: in a shield.
-    pub(super) cancelled: Cell<bool>,
     /// The number of the signal that unwinds it.
     pub(super) signal: Cell<u64>,
     /// How often its cancellation was raised.
@@ -186,12 +196,6 @@ pub(super) struct Record {
     pub(super) payload: Cell<Option<Payload>>,
     /// How it ended.
     pub(super) end: RefCell<Option<End>>,
-    /// How often it was resumed.
-    pub(super) resumes: Cell<u64>,
-    /// In which tick it was resumed last, and how often there.
-    pub(super) lately: Cell<(u64, u64)>,
-    /// How often it asked for its budget since it was resumed.
-    pub(super) spent: Cell<usize>,
     /// Bytes of stack at the deepest, once it has ended and if that was measured.
     pub(super) peak: Cell<Option<usize>>,
 }
@@ -226,13 +230,24 @@ impl Record {
         (self.priority, self.id.serial)
     }
 
-    /// Fetches the record into the cache, for a resume that is some way off.
+    /// Fetches what a wake needs into the cache, for one that is some way off.
+    #[inline(always)]
+    pub(super) fn prefetch_wait(&self) {
+        let here = std::ptr::from_ref(self).cast::<()>();
+        let end = offset_of!(Self, link) + size_of::<Cell<Link>>();
+        prefetch(here);
+        prefetch(here.wrapping_byte_add(end - 1));
+    }
+
+    /// Fetches what a resume needs into the cache, for one that is some way off.
     #[inline(always)]
     pub(super) fn prefetch(&self) {
         let here = std::ptr::from_ref(self).cast::<()>();
-        for line in 0..size_of::<Self>().div_ceil(64) {
+        let end = offset_of!(Self, spent) + size_of::<Cell<usize>>();
+        for line in 0..end / 64 {
             prefetch(here.wrapping_byte_add(line * 64));
         }
+        prefetch(here.wrapping_byte_add(end - 1));
     }
 
     /// Fetches its stack into the cache, for a resume that is near; the record is there by now.

@@ -32,6 +32,8 @@ const RESUMES_EACH: usize = 100;
 
 /// How many resumes or wakes ahead a record or stack is fetched into the cache.
 pub(super) const AHEAD: usize = 8;
+/// Fewer scripts than this fit the cache without that.
+const MANY: usize = 256;
 
 /// How much of something is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,9 +315,13 @@ impl Kernel {
     #[inline]
     fn next_ready(&self) -> Option<Rc<Record>> {
         let mut ready = self.ready.borrow_mut();
-        if ready.len() > 2 * AHEAD {
-            ready[2 * AHEAD].prefetch();
-            ready[AHEAD].prefetch_stack();
+        if self.live() >= MANY {
+            if let Some(later) = ready.get(2 * AHEAD) {
+                later.prefetch();
+            }
+            if let Some(later) = ready.get(AHEAD) {
+                later.prefetch_stack();
+            }
         }
         ready.pop_front()
     }
@@ -341,7 +347,7 @@ impl Kernel {
     fn runs_away(&self, resumed: usize) -> ! {
         let mut busy = self.all();
         let times = |record: &Record| match record.lately.get() {
-            (tick, times) if tick == self.tick.get() => times,
+            (tick, times) if tick == self.tick.get() as u32 => times,
             _ => 0,
         };
         busy.sort_by_key(|record| std::cmp::Reverse(times(record)));
@@ -373,9 +379,9 @@ impl Kernel {
         let Some(core) = &mut *place else { return };
         record.state.set(State::Running);
         record.resumes.set(record.resumes.get() + 1);
-        let tick = self.tick.get();
+        let tick = self.tick.get() as u32;
         let (last, times) = record.lately.get();
-        record.lately.set((tick, if last == tick { times + 1 } else { 1 }));
+        record.lately.set((tick, if last == tick { times.saturating_add(1) } else { 1 }));
         record.spent.set(0);
         self.resumes.set(self.resumes.get() + 1);
         let slow = self.is_timed.get().then(|| (Instant::now(), record.wait.get().at));
