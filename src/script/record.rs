@@ -215,6 +215,22 @@ impl Record {
         }
     }
 
+    /// Calls `f` with this and all that borrow from it. `f` calls nobody.
+    pub(super) fn each_in(&self, f: &mut impl FnMut(&Record)) {
+        f(self);
+        for child in self.children.borrow().iter() {
+            child.each_in(f);
+        }
+    }
+
+    /// Whether it waits for events of this type.
+    pub(super) fn waits_for(&self, key: EventKey) -> bool {
+        let link = self.link.take();
+        let waits = matches!(link, Link::Event(other) if other == key);
+        self.link.set(link);
+        waits
+    }
+
     /// The script around it that borrows from nobody.
     pub(super) fn topmost(self: &Rc<Self>) -> Rc<Record> {
         let mut here = self;
@@ -248,6 +264,12 @@ impl Record {
             prefetch(here.wrapping_byte_add(line * 64));
         }
         prefetch(here.wrapping_byte_add(end - 1));
+    }
+
+    /// Has the processor look up the page that its stack pointer lies in.
+    #[inline(always)]
+    pub(super) fn prefetch_page(&self) {
+        prefetch(std::ptr::without_provenance(self.stack_pointer.get()));
     }
 
     /// Fetches its stack into the cache, for a resume that is near; the record is there by now.

@@ -284,7 +284,7 @@ impl Kernel {
     fn resume_all(&self, budget: &mut Purse, unwinding: &mut Purse) {
         let mut resumed = 0_usize;
         loop {
-            let Some(record) = self.next_ready() else { return };
+            let Some(record) = self.next_ready(resumed) else { return };
             if record.state.get() != State::Ready {
                 continue;
             }
@@ -313,13 +313,19 @@ impl Kernel {
 
     /// Takes out who is resumed next. Fetches what the resumes after that will need, if there are many.
     #[inline]
-    fn next_ready(&self) -> Option<Rc<Record>> {
+    fn next_ready(&self, nth: usize) -> Option<Rc<Record>> {
         let mut ready = self.ready.borrow_mut();
         if self.live() >= MANY {
             if let Some(later) = ready.get(2 * AHEAD) {
                 later.prefetch();
             }
-            if let Some(later) = ready.get(AHEAD) {
+            if nth % AHEAD == 0 {
+                // Each lies in a page of its own, and the processor can look up several at once.
+                for later in ready.range(AHEAD.min(ready.len())..(2 * AHEAD).min(ready.len())) {
+                    later.prefetch_page();
+                }
+            }
+            if let Some(later) = ready.get(AHEAD / 2) {
                 later.prefetch_stack();
             }
         }

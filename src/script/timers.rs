@@ -141,20 +141,27 @@ impl Waiting {
     /// Adds a timer.
     #[inline]
     fn add(&mut self, deadline: u64, wait: u64, record: Rc<Record>) -> Place {
-        let timer = Timer { deadline, wait, record: Some(record), previous: NONE, next: NONE };
-        let place = self.free;
-        let place = if place == NONE {
-            self.timers.push(timer);
-            // Free places end with the number that means none.
-            Place::try_from(self.timers.len() - 1).expect("fewer timers than that fit into memory")
-        } else {
-            self.free = self.at(place).next;
-            *self.at(place) = timer;
-            place
-        };
+        let place = self.place();
+        let timer = self.at(place);
+        timer.deadline = deadline;
+        timer.wait = wait;
+        timer.record = Some(record);
         self.len += 1;
         self.enlist(self.list_of(deadline), place);
         place
+    }
+
+    /// A free place.
+    #[inline]
+    fn place(&mut self) -> Place {
+        let place = self.free;
+        if place != NONE {
+            self.free = self.at(place).next;
+            return place;
+        }
+        self.timers.push(Timer { deadline: 0, wait: 0, record: None, previous: NONE, next: NONE });
+        // Free places end with the number that means none.
+        Place::try_from(self.timers.len() - 1).expect("fewer timers than that fit into memory")
     }
 
     /// The list for this deadline. All that are due by the base are in the first; none of them is there any more
