@@ -148,6 +148,7 @@ impl<W: 'static> Script<W> {
     }
 
     /// Registers with a clock or a counter of frames.
+    #[inline(always)]
     pub(super) fn until_due(&self, circle: &Rc<Circle>, due: Due, number: u64) -> Link {
         let record = self.record.clone();
         match due {
