@@ -352,10 +352,9 @@ impl<W: 'static> Script<W> {
         body: impl FnOnce(&mut Script<W>) -> T,
     ) -> Result<T, Elapsed> {
         let call = Call::here("timeout");
-        let circle = self.record.group.clone();
-        let due = Due::after(&circle, amount(time, call.what, call.at));
+        let due = Due::after(&self.record.group, amount(time, call.what, call.at));
         let trigger: Trigger<'_, W> =
-            Box::new(move |s: &Script<W>, number| s.until_due(&circle, due, number));
+            Box::new(move |s: &Script<W>, number| s.until_due(None, due, number));
         self.guard(call, trigger, body).ok_or(Elapsed)
     }
 

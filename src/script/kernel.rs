@@ -469,8 +469,14 @@ impl Kernel {
                     }
                 });
             }
-            Link::Clock(circle, place) => drop(circle.timers.remove(place, number)),
-            Link::Frames(circle, place) => drop(circle.frames.remove(place, number)),
+            Link::Clock(circle, place) => {
+                let circle = circle.as_ref().unwrap_or(&record.group);
+                circle.timers.remove(place, number);
+            }
+            Link::Frames(circle, place) => {
+                let circle = circle.as_ref().unwrap_or(&record.group);
+                circle.frames.remove(place, number);
+            }
             Link::Event(key) => return self.events.remove(key, number),
             Link::Predicate => {
                 let key = (record.priority, record.id.serial);

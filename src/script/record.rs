@@ -87,10 +87,10 @@ pub(super) enum Link {
     Nothing,
     /// In the list of a phase.
     Phase(u32),
-    /// On a clock.
-    Clock(Rc<Circle>, timers::Place),
-    /// On a counter of frames.
-    Frames(Rc<Circle>, timers::Place),
+    /// On a clock: that of its own group if it does not say.
+    Clock(Option<Rc<Circle>>, timers::Place),
+    /// On a counter of frames: that of its own group if it does not say.
+    Frames(Option<Rc<Circle>>, timers::Place),
     /// With those that wait for a type of events.
     Event(EventKey),
     /// With the predicates.

@@ -119,6 +119,7 @@ impl Drop for Under<'_> {
 
 impl Kernel {
     /// Begins something that lends the world; panics where that cannot be.
+    #[inline(always)]
     fn begin<'a>(
         &'a self,
         what: &'static str,

@@ -61,6 +61,8 @@ const LEVELS: usize = u64::BITS as usize / BITS as usize;
 struct Waiting {
     /// What the clock showed when timers were last taken.
     base: u64,
+    /// A bit for each level in which somebody is.
+    levels: u16,
     /// For each level a bit for each list in which somebody is.
     filled: [u16; LEVELS],
     /// The lists, level by level, up to the highest level that was needed.
@@ -103,6 +105,7 @@ impl Timers {
     pub(super) fn new() -> Self {
         let waiting = Waiting {
             base: 0,
+            levels: 0,
             filled: [0; LEVELS],
             lists: Vec::new(),
             timers: Vec::new(),
@@ -204,6 +207,7 @@ impl Waiting {
         if last == NONE {
             list.first = place;
             self.filled[level] |= 1 << digit;
+            self.levels |= 1 << level;
         } else {
             self.at(last).next = place;
         }
@@ -212,11 +216,20 @@ impl Waiting {
         timer.next = NONE;
     }
 
+    /// Notes that nobody is in the lists of a level with these digits any more.
+    #[inline]
+    fn empty(&mut self, level: usize, digits: u16) {
+        self.filled[level] &= !digits;
+        if self.filled[level] == 0 {
+            self.levels &= !(1 << level);
+        }
+    }
+
     /// Empties the lists of a level with these digits, the lowest first, and calls `f` with each timer.
     #[inline]
     fn drain(&mut self, level: usize, digits: u16, mut f: impl FnMut(&mut Self, Place)) {
         let mut digits = digits & self.filled[level];
-        self.filled[level] &= !digits;
+        self.empty(level, digits);
         while digits != 0 {
             let list = level * DIGITS + digits.trailing_zeros() as usize;
             digits &= digits - 1;
@@ -247,7 +260,7 @@ impl Waiting {
             _ => self.at(next).previous = previous,
         }
         if (previous, next) == (NONE, NONE) {
-            self.filled[level] &= !(1 << digit);
+            self.empty(level, 1 << digit);
         }
         let record = self.vacate(place);
         self.shrink();
@@ -279,7 +292,10 @@ impl Waiting {
         let top = level(now, self.base);
         let here = digit(now, top);
         let mut due = mem::take(&mut self.due);
-        for level in 0..top {
+        let mut below = self.levels & ((1 << top) - 1);
+        while below != 0 {
+            let level = below.trailing_zeros() as usize;
+            below &= below - 1;
             self.drain(level, u16::MAX, |_, place| due.push(place));
         }
         self.drain(top, (1 << here) - 1, |_, place| due.push(place));
@@ -305,9 +321,10 @@ impl Waiting {
         }
         self.due = due;
         self.shrink();
-        let Some(level) = self.filled.iter().position(|&digits| digits != 0) else {
+        if self.levels == 0 {
             return u64::MAX;
-        };
+        }
+        let level = self.levels.trailing_zeros() as usize;
         // No timer of this level is due before its lowest digit is reached.
         let shift = level as u32 * BITS;
         let digit = u64::from(self.filled[level].trailing_zeros());

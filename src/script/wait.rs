@@ -119,7 +119,7 @@ impl<W: 'static> Script<W> {
     /// Pauses the script until the wait that `register` registers is over.
     #[inline(always)]
     pub(super) fn rest(
-        &mut self,
+        &self,
         call: Call,
         register: impl FnOnce(&Self, u64) -> Link,
     ) -> Result<(), Denied> {
@@ -147,16 +147,17 @@ impl<W: 'static> Script<W> {
         record.perch.with(|end| end.pause(()));
     }
 
-    /// Registers with a clock or a counter of frames.
+    /// Registers with a clock or a counter of frames; those of its own group if `circle` does not say.
     #[inline(always)]
-    pub(super) fn until_due(&self, circle: &Rc<Circle>, due: Due, number: u64) -> Link {
+    pub(super) fn until_due(&self, circle: Option<&Rc<Circle>>, due: Due, number: u64) -> Link {
+        let clock = circle.unwrap_or(&self.record.group);
         let record = self.record.clone();
         match due {
             Due::Clock(deadline) => {
-                Link::Clock(circle.clone(), circle.timers.add(deadline, number, record))
+                Link::Clock(circle.cloned(), clock.timers.add(deadline, number, record))
             }
             Due::Frame(deadline) => {
-                Link::Frames(circle.clone(), circle.frames.add(deadline, number, record))
+                Link::Frames(circle.cloned(), clock.frames.add(deadline, number, record))
             }
         }
     }
@@ -192,8 +193,7 @@ impl<W: 'static> Script<W> {
     #[inline(always)]
     #[track_caller]
     pub fn wait(&mut self, time: impl Span) -> Late {
-        let circle = self.record.group.clone();
-        self.wait_for_due(Call::here("wait"), &circle, time).unwrap_or_default()
+        self.wait_for_due(Call::here("wait"), None, time).unwrap_or_default()
     }
 
     /// As [`wait`](Self::wait), by the clock of a group that need not be the script's own.
@@ -207,20 +207,21 @@ impl<W: 'static> Script<W> {
     pub fn wait_on(&mut self, clock: &Group, time: impl Span) -> Late {
         let call = Call::here("wait_on");
         clock.check(&self.kernel, call.at);
-        self.wait_for_due(call, &clock.circle, time).unwrap_or_default()
+        self.wait_for_due(call, Some(&clock.circle), time).unwrap_or_default()
     }
 
-    /// All waits for time.
+    /// All waits for time; by the clock of its own group if `circle` does not say.
     #[inline(always)]
     pub(super) fn wait_for_due(
         &mut self,
         call: Call,
-        circle: &Rc<Circle>,
+        circle: Option<&Rc<Circle>>,
         time: impl Span,
     ) -> Result<Late, Denied> {
-        let due = Due::after(circle, amount(time, call.what, call.at));
+        let clock = circle.unwrap_or(&self.record.group);
+        let due = Due::after(clock, amount(time, call.what, call.at));
         self.rest(call, |s, number| s.until_due(circle, due, number))?;
-        Ok(due.late(circle))
+        Ok(due.late(clock))
     }
 
     /// Waits for the next frame: the next run of [`Phase::UPDATE`]. Returns the seconds by which the clock of
@@ -605,7 +606,7 @@ impl Beat {
     pub fn next<W: 'static>(&mut self, s: &mut Script<W>) -> Late {
         let call = Call::here("every");
         let due = Due::Clock(self.due);
-        if s.rest(call, |s, number| s.until_due(&self.circle, due, number)).is_err() {
+        if s.rest(call, |s, number| s.until_due(Some(&self.circle), due, number)).is_err() {
             return Late::default();
         }
         let late = self.circle.now().saturating_sub(self.due);
