@@ -63,7 +63,7 @@ impl Kernel {
         }
         let dropped = self.unlink(record);
         record.state.set(State::Ending);
-        let children = record.children.borrow().clone();
+        let children = record.children();
         for child in &children {
             if self.closing.get() {
                 self.press(child);
@@ -80,7 +80,7 @@ impl Kernel {
 
     /// Lets a cancelled script without children take its last step.
     pub(super) fn take_last_step(&self, record: &Rc<Record>) {
-        if record.state.get() != State::Ending || !record.children.borrow().is_empty() {
+        if record.state.get() != State::Ending || record.has_children() {
             return;
         }
         if !record.has_started() {
@@ -125,22 +125,23 @@ impl Kernel {
         let info = PanicInfo::of(record, coroutine::message(&payload));
         if let Some(parent) = &record.parent {
             // It goes on in the script that waits for this one; the first does.
-            match parent.child_panic.take() {
-                None => parent.child_panic.set(Some(payload)),
+            let place = &parent.extras().child_panic;
+            match place.take() {
+                None => place.set(Some(payload)),
                 first => {
-                    parent.child_panic.set(first);
+                    place.set(first);
                     discard(payload);
                     report::tell(ReportKind::LostPanic, info.to_string());
                 }
             }
-            return End::Panicked(info);
+            return End::Panicked(Box::new(info));
         }
         self.tell_panic(record, &info);
         match self.settings.policy {
             PanicPolicy::Isolate => discard(payload),
             PanicPolicy::Propagate => self.send_out(payload),
         }
-        End::Panicked(info)
+        End::Panicked(Box::new(info))
     }
 
     /// Tells of a panic that no script waits for.
@@ -150,7 +151,7 @@ impl Kernel {
         match hook {
             Some(hook) => self.guarded(|| hook(info)),
             None if self.settings.policy == PanicPolicy::Isolate
-                && record.joiners.borrow().is_empty() =>
+                && record.extras.get().is_none_or(|extras| extras.joiners.borrow().is_empty()) =>
             {
                 report::tell(ReportKind::ScriptPanicked, info.to_string());
             }
@@ -215,9 +216,10 @@ impl Kernel {
 
     /// Calls the exit closures, the last first.
     fn run_exits(&self, record: &Rc<Record>, cancelled: bool) {
+        let Some(extras) = record.extras.get() else { return };
         loop {
             // One by one: a closure may panic, and others may be dropped by what it does.
-            let Some(exit) = record.exits.borrow_mut().pop() else { return };
+            let Some(exit) = extras.exits.borrow_mut().pop() else { return };
             if exit.only_cancelled && !cancelled {
                 self.guarded(|| drop(exit));
                 continue;
@@ -231,7 +233,8 @@ impl Kernel {
 
     /// Wakes who waits for the end.
     fn tell_joiners(&self, record: &Record) {
-        for (joiner, number) in mem::take(&mut *record.joiners.borrow_mut()) {
+        let Some(extras) = record.extras.get() else { return };
+        for (joiner, number) in mem::take(&mut *extras.joiners.borrow_mut()) {
             self.wake(joiner, number);
         }
     }
@@ -239,8 +242,7 @@ impl Kernel {
     /// Cancels the children of a script, and those that come later.
     pub(super) fn end_family(&self, parent: &Rc<Record>) {
         parent.family_is_over.set(true);
-        let children = parent.children.borrow().clone();
-        for child in children {
+        for child in parent.children() {
             self.cancel(&child);
         }
     }
@@ -253,7 +255,7 @@ impl Kernel {
         cancelled: bool,
         panicked: bool,
     ) {
-        parent.children.borrow_mut().retain(|other| !Rc::ptr_eq(other, child));
+        parent.extras().children.borrow_mut().retain(|other| !Rc::ptr_eq(other, child));
         let over = panicked
             || (cancelled && child.is_body)
             || match parent.family.get() {
@@ -264,7 +266,7 @@ impl Kernel {
         if over {
             self.end_family(parent);
         }
-        if !parent.children.borrow().is_empty() {
+        if parent.has_children() {
             return;
         }
         match parent.state.get() {
@@ -295,7 +297,9 @@ impl Kernel {
             }
             member.state.set(State::Ended);
             // No frame of it goes on: what waits for the others has no meaning any more.
-            member.children.borrow_mut().clear();
+            if let Some(extras) = member.extras.get() {
+                extras.children.borrow_mut().clear();
+            }
         }
         self.count(|report| report.retired += family.len());
         for member in &family {
@@ -348,8 +352,8 @@ impl Kernel {
 
 /// All that borrow from this, children first, and this.
 fn collect(record: &Rc<Record>, into: &mut Vec<Rc<Record>>) {
-    for child in record.children.borrow().iter() {
-        collect(child, into);
+    for child in record.children() {
+        collect(&child, into);
     }
     into.push(record.clone());
 }

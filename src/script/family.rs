@@ -116,7 +116,8 @@ impl<W: 'static> Script<W> {
         if let Err(error) = made {
             no_stack(&error, call.at);
         }
-        if let Some(payload) = self.record.child_panic.take() {
+        let panicked = self.record.extras.get().and_then(|extras| extras.child_panic.take());
+        if let Some(payload) = panicked {
             if !self.kernel.is_doomed(&self.record) {
                 resume_unwind(payload);
             }
@@ -136,7 +137,7 @@ impl<W: 'static> Script<W> {
     /// from.
     fn tend(&mut self, call: Call, mut trigger: Option<Trigger<'_, W>>) -> bool {
         let mut fired = false;
-        while !self.record.children.borrow().is_empty() {
+        while self.record.has_children() {
             let armed = trigger.is_some();
             self.pause(call, |s, number| match trigger.take() {
                 Some(trigger) => trigger(s, number),

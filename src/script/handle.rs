@@ -58,7 +58,7 @@ impl<T> Place<T> {
         Some(match record.end.borrow().as_ref()? {
             End::Done => Outcome::Done(self.0.take()?),
             End::Cancelled => Outcome::Cancelled,
-            End::Panicked(info) => Outcome::Panicked(info.clone()),
+            End::Panicked(info) => Outcome::Panicked((**info).clone()),
         })
     }
 
@@ -74,7 +74,7 @@ impl<T> Place<T> {
         Some(match record.end.borrow().as_ref()? {
             End::Done => Outcome::Done(copy?),
             End::Cancelled => Outcome::Cancelled,
-            End::Panicked(info) => Outcome::Panicked(info.clone()),
+            End::Panicked(info) => Outcome::Panicked((**info).clone()),
         })
     }
 }

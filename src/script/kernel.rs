@@ -13,7 +13,7 @@
 
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::panic::Location;
@@ -221,8 +221,8 @@ impl Kernel {
         self.serial.set(serial);
         Rc::new(Record {
             id: ScriptId { serial, index },
+            extras: OnceCell::new(),
             name,
-            label: RefCell::default(),
             priority,
             group,
             owner,
@@ -243,13 +243,9 @@ impl Kernel {
             signal: Cell::new(0),
             raised: Cell::new(0),
             stubborn: Cell::new(false),
-            exits: RefCell::default(),
-            children: RefCell::default(),
             family: Cell::new(Family::Each),
             family_is_over: Cell::new(false),
             is_body,
-            child_panic: Cell::new(None),
-            joiners: RefCell::default(),
             payload: Cell::new(None),
             end: RefCell::default(),
             resumes: Cell::new(0),
@@ -278,7 +274,7 @@ impl Kernel {
         self.live.set(self.live.get() + 1);
         self.count(|report| report.spawned += 1);
         if let Some(parent) = &record.parent {
-            parent.children.borrow_mut().push(record.clone());
+            parent.extras().children.borrow_mut().push(record.clone());
         }
         if let Some(bond) = &record.owner {
             self.owned.borrow_mut().insert((bond.number, record.id.serial), record.clone());
@@ -484,7 +480,7 @@ impl Kernel {
                 return predicate.map(|predicate| Box::new(predicate.holds) as Box<dyn Any>);
             }
             Link::End(target) => {
-                target.joiners.borrow_mut().retain(|&(_, other)| other != number);
+                target.extras().joiners.borrow_mut().retain(|&(_, other)| other != number);
             }
         }
         None

@@ -423,7 +423,7 @@ pub(super) fn lend<'env, W: 'static>(
     }
     wait(script);
     // Otherwise the bomb goes off: children would go on with what this frame owns.
-    if scope.parent.children.borrow().is_empty() {
+    if !scope.parent.has_children() {
         bomb.disarm();
     }
     made.unwrap_or_else(|payload| resume_unwind(payload))

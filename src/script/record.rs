@@ -14,7 +14,7 @@
 //! nothing.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::mem::offset_of;
 use std::panic::Location;
@@ -118,7 +118,22 @@ pub(super) enum End {
     /// It was cancelled, or ended itself.
     Cancelled,
     /// Its closure panicked.
-    Panicked(super::PanicInfo),
+    Panicked(Box<super::PanicInfo>),
+}
+
+/// What few scripts have.
+#[derive(Default)]
+pub(super) struct Extras {
+    /// What it says that it is doing.
+    pub(super) label: RefCell<Option<Cow<'static, str>>>,
+    /// What is to be done when it ends; the last first.
+    pub(super) exits: RefCell<Vec<Exit>>,
+    /// The scripts that borrow its frame, in the order in which they were spawned.
+    pub(super) children: RefCell<Vec<Rc<Record>>>,
+    /// The panic of the first child that panicked.
+    pub(super) child_panic: Cell<Option<Payload>>,
+    /// Who waits for its end, and in which wait.
+    pub(super) joiners: RefCell<Vec<(Rc<Record>, u64)>>,
 }
 
 /// One script.
@@ -156,10 +171,10 @@ pub(super) struct Record {
     pub(super) lately: Cell<(u32, u32)>,
     /// How often it asked for its budget since it was resumed.
     pub(super) spent: Cell<usize>,
+    /// What few scripts have, if this one does.
+    pub(super) extras: OnceCell<Box<Extras>>,
     /// Its name.
     pub(super) name: Cow<'static, str>,
-    /// What it says that it is doing.
-    pub(super) label: RefCell<Option<Cow<'static, str>>>,
     /// The owner that it is bound to.
     pub(super) owner: Option<Arc<Bond>>,
     /// What stack it asked for; its children ask for the same.
@@ -178,20 +193,12 @@ pub(super) struct Record {
     pub(super) raised: Cell<u32>,
     /// Whether it was given up because it would not end.
     pub(super) stubborn: Cell<bool>,
-    /// What is to be done when it ends; the last first.
-    pub(super) exits: RefCell<Vec<Exit>>,
-    /// The scripts that borrow its frame, in the order in which they were spawned.
-    pub(super) children: RefCell<Vec<Rc<Record>>>,
     /// What those mean to each other.
     pub(super) family: Cell<Family>,
     /// Whether what they are for is over, so that one that comes now is cancelled at once.
     pub(super) family_is_over: Cell<bool>,
     /// Whether it is the closure of a scope, without which the scope's other children are not needed.
     pub(super) is_body: bool,
-    /// The panic of the first child that panicked.
-    pub(super) child_panic: Cell<Option<Payload>>,
-    /// Who waits for its end, and in which wait.
-    pub(super) joiners: RefCell<Vec<(Rc<Record>, u64)>>,
     /// What its closure panicked with, until it is known what becomes of that.
     pub(super) payload: Cell<Option<Payload>>,
     /// How it ended.
@@ -201,6 +208,22 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// Where it keeps what few scripts have, to be filled.
+    pub(super) fn extras(&self) -> &Extras {
+        self.extras.get_or_init(Box::default)
+    }
+
+    /// Whether scripts borrow from it.
+    #[inline]
+    pub(super) fn has_children(&self) -> bool {
+        self.extras.get().is_some_and(|extras| !extras.children.borrow().is_empty())
+    }
+
+    /// The scripts that borrow from it, in the order in which they were spawned.
+    pub(super) fn children(&self) -> Vec<Rc<Record>> {
+        self.extras.get().map_or_else(Vec::new, |extras| extras.children.borrow().clone())
+    }
+
     /// Whether this or anything that it borrows from is `other`.
     pub(super) fn is_in(&self, other: &Record) -> bool {
         let mut here = self;
@@ -218,7 +241,7 @@ impl Record {
     /// Calls `f` with this and all that borrow from it. `f` calls nobody.
     pub(super) fn each_in(&self, f: &mut impl FnMut(&Record)) {
         f(self);
-        for child in self.children.borrow().iter() {
+        for child in self.children() {
             child.each_in(f);
         }
     }

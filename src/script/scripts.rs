@@ -432,7 +432,7 @@ impl<W: 'static> Scripts<W> {
         let mut next: Vec<_> = self.kernel.find(id).into_iter().collect();
         while let Some(record) = next.pop() {
             all.push(Info::of(&record, now));
-            next.extend(record.children.borrow().iter().rev().cloned());
+            next.extend(record.children().into_iter().rev());
         }
         all
     }

@@ -199,7 +199,7 @@ impl Kernel {
         self.admit(record);
         let number = self.next_number();
         record.wait.set(Wait { number, what: "restart", at: record.spawned_at });
-        running.joiners.borrow_mut().push((record.clone(), number));
+        running.extras().joiners.borrow_mut().push((record.clone(), number));
         record.link.set(Link::End(running.clone()));
         self.cancel(running);
         if record.owner.as_ref().is_some_and(|bond| bond.is_dead()) {

@@ -541,7 +541,7 @@ impl<W: 'static> Script<W> {
             self.record
         );
         self.rest(call, |s, number| {
-            target.joiners.borrow_mut().push((s.record.clone(), number));
+            target.extras().joiners.borrow_mut().push((s.record.clone(), number));
             Link::End(target.clone())
         })
     }
