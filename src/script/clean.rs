@@ -225,6 +225,7 @@ impl<W: 'static> Script<W> {
     ///
     /// # Panics
     /// When no stack can be had.
+    #[inline]
     #[track_caller]
     pub fn spawn<T: 'static>(
         &mut self,
@@ -241,6 +242,7 @@ impl<W: 'static> Script<W> {
     ///
     /// # Panics
     /// When no stack can be had.
+    #[inline]
     #[track_caller]
     pub fn spawn_with<T: 'static>(
         &mut self,
@@ -261,6 +263,7 @@ impl<W: 'static> Script<W> {
     ///
     /// # Errors
     /// When the size makes no sense or no stack can be had. The closure is dropped.
+    #[inline]
     #[track_caller]
     pub fn try_spawn<T: 'static>(
         &mut self,

@@ -74,8 +74,10 @@ impl Kernel {
         if children.is_empty() {
             self.dying.borrow_mut().push_back(record.clone());
         }
-        // A closure of the user's.
-        self.guarded(|| drop(dropped));
+        if let Some(dropped) = dropped {
+            // A closure of the user's.
+            self.guarded(|| drop(dropped));
+        }
     }
 
     /// Lets a cancelled script without children take its last step.
@@ -195,10 +197,12 @@ impl Kernel {
     /// A script is over: everybody is told who has to know.
     fn close(&self, record: &Rc<Record>, end: End) {
         record.state.set(State::Ended);
-        let dropped = self.unlink(record);
-        self.guarded(|| drop(dropped));
-        let struck = self.strike(record);
-        self.guarded(|| drop(struck));
+        if let Some(dropped) = self.unlink(record) {
+            self.guarded(|| drop(dropped));
+        }
+        if let Some(place) = self.strike(record) {
+            self.guarded(|| drop(place));
+        }
         let (cancelled, panicked) =
             (matches!(end, End::Cancelled), matches!(end, End::Panicked(_)));
         self.count(|report| {
@@ -319,8 +323,8 @@ impl Kernel {
             }
             let dropped = self.unlink(member);
             self.guarded(|| drop(dropped));
-            let struck = self.strike(member);
-            self.guarded(|| drop(struck));
+            let place = self.strike(member);
+            self.guarded(|| drop(place));
             self.count(|report| report.cancelled += 1);
             self.run_exits(member, true);
             *member.end.borrow_mut() = Some(End::Cancelled);

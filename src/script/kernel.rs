@@ -31,6 +31,7 @@ use super::run::{AHEAD, Budget};
 use super::scripts::PanicPolicy;
 use super::spawn::Making;
 use crate::coroutine::Payload;
+use crate::stacks::Request;
 
 /// A condition, without the type of its world.
 pub(super) type Condition = Box<dyn FnMut(&dyn Any) -> bool>;
@@ -90,6 +91,8 @@ pub(super) struct Kernel {
     slots: RefCell<Vec<Option<Rc<Record>>>>,
     /// Indices that nobody has.
     vacant: RefCell<Vec<u32>>,
+    /// The stack of a script that does not ask for another; `None` before the first.
+    pub(super) usual_request: Cell<Option<Request>>,
     /// How many scripts there are.
     live: Cell<usize>,
     /// How many scripts there have been.
@@ -161,6 +164,7 @@ impl Kernel {
             root: Circle::root(),
             slots: RefCell::default(),
             vacant: RefCell::default(),
+            usual_request: Cell::new(None),
             live: Cell::new(0),
             serial: Cell::new(0),
             number: Cell::new(0),
@@ -288,8 +292,8 @@ impl Kernel {
 
     /// Takes a script out of all lists of those that are there. What is dropped by that is given back.
     #[must_use]
-    pub(super) fn strike(&self, record: &Rc<Record>) -> (Option<Rc<Record>>, Option<Rc<dyn Any>>) {
-        let gone = self.slots.borrow_mut()[record.id.index as usize].take();
+    pub(super) fn strike(&self, record: &Rc<Record>) -> Option<Rc<dyn Any>> {
+        self.slots.borrow_mut()[record.id.index as usize] = None;
         self.vacant.borrow_mut().push(record.id.index);
         self.live.set(self.live.get() - 1);
         if let Some(bond) = &record.owner {
@@ -299,7 +303,7 @@ impl Kernel {
         if singletons.get(&record.name).is_some_and(|single| Rc::ptr_eq(single, record)) {
             singletons.remove(&record.name);
         }
-        (gone, self.places.borrow_mut().remove(&record.id))
+        self.places.borrow_mut().remove(&record.id)
     }
 
     /// The script with this number, if it is there.

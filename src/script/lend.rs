@@ -344,7 +344,7 @@ pub(super) fn embody<W: 'static>(
 ) -> Result<(), SpawnError> {
     let body = body(kernel.clone(), record.clone(), f);
     let core = Core::new_static(plan(record), Some(record.name.clone()), body)?;
-    *record.core.borrow_mut() = Some(core);
+    record.set_core(core);
     Ok(())
 }
 
@@ -381,7 +381,7 @@ impl<'scope, W: 'static> Scope<'scope, '_, W> {
         // given up with it, and `lend` does not go on at all.
         match unsafe { Core::new(plan(&record), Some(record.name.clone()), body) } {
             Ok(core) => {
-                *record.core.borrow_mut() = Some(core);
+                record.set_core(core);
                 self.kernel.enter(&record);
                 Ok(record)
             }

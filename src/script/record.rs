@@ -263,6 +263,15 @@ impl Record {
         here.clone()
     }
 
+    /// Gives it its coroutine.
+    #[inline(always)]
+    pub(super) fn set_core(&self, core: Core<(), (), ()>) {
+        let none = self.core.borrow_mut().replace(core);
+        debug_assert!(none.is_none());
+        // Without code for what cannot be there the new one goes into its place directly.
+        std::mem::forget(none);
+    }
+
     /// Where it comes among those that are due: by priority, then by number.
     #[inline(always)]
     pub(super) fn order(&self) -> (i32, u64) {

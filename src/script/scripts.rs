@@ -187,6 +187,7 @@ impl<W: 'static> Scripts<W> {
     ///
     /// # Panics
     /// When no stack can be had.
+    #[inline]
     #[track_caller]
     pub fn spawn<T: 'static>(
         &self,
@@ -200,6 +201,7 @@ impl<W: 'static> Scripts<W> {
     ///
     /// # Panics
     /// When no stack can be had.
+    #[inline]
     #[track_caller]
     pub fn spawn_with<T: 'static>(
         &self,
@@ -217,6 +219,7 @@ impl<W: 'static> Scripts<W> {
     ///
     /// # Errors
     /// When the size makes no sense or no stack can be had. The closure is dropped.
+    #[inline]
     #[track_caller]
     pub fn try_spawn<T: 'static>(
         &self,
