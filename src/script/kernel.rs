@@ -214,6 +214,7 @@ impl Kernel {
     // ---- who is there
 
     /// A record that nobody knows of yet: [`enter`](Self::enter) or [`forget`](Self::forget) it.
+    #[inline(always)]
     pub(super) fn record(&self, making: Making, parent: Option<Rc<Record>>) -> Rc<Record> {
         let Making { name, priority, group, owner, request, is_body, spawned_at } = making;
         let index = self.vacant.borrow_mut().pop().unwrap_or_else(|| {
