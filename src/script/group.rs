@@ -53,9 +53,9 @@ pub(super) struct Circle {
     /// Whether it or anything above it is paused.
     stopped: Cell<bool>,
     /// Who waits for its clock.
-    pub(super) timers: Timers,
+    pub(super) timers: Timers<Rc<Record>>,
     /// Who waits for its frames.
-    pub(super) frames: Timers,
+    pub(super) frames: Timers<Rc<Record>>,
     /// Scripts of it that were woken while it was stopped, by the number of the wake.
     held: RefCell<BTreeMap<u64, Rc<Record>>>,
 }

@@ -29,9 +29,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::mem;
-use std::rc::Rc;
-
-use super::record::Record;
 
 /// The index that means "no timer".
 const NONE: u32 = u32::MAX;
@@ -39,12 +36,12 @@ const NONE: u32 = u32::MAX;
 /// Places that are kept when the last timer leaves: 32 KiB.
 const KEPT: usize = 1024;
 
-/// Scripts that wait for a moment.
-pub(super) struct Timers {
+/// Who waits for a moment: `T` each.
+pub(super) struct Timers<T> {
     /// Nobody is due before this, so that a tick need not look.
     next: Cell<u64>,
     /// Who waits.
-    waiting: RefCell<Waiting>,
+    waiting: RefCell<Waiting<T>>,
 }
 
 /// Where a timer is, so that it can be taken out again; together with the number of the wait.
@@ -58,7 +55,7 @@ const DIGITS: usize = 1 << BITS;
 const LEVELS: usize = u64::BITS as usize / BITS as usize;
 
 /// Those that wait.
-struct Waiting {
+struct Waiting<T> {
     /// What the clock showed when timers were last taken.
     base: u64,
     /// A bit for each level in which somebody is.
@@ -68,7 +65,7 @@ struct Waiting {
     /// The lists, level by level, up to the highest level that was needed.
     lists: Vec<List>,
     /// The timers, and places for more.
-    timers: Vec<Timer>,
+    timers: Vec<Timer<T>>,
     /// The first free place; they are linked by [`Timer::next`].
     free: Place,
     /// How many timers there are.
@@ -87,20 +84,20 @@ struct List {
 }
 
 /// A timer, or a free place for one.
-struct Timer {
+struct Timer<T> {
     /// When it is due.
     deadline: u64,
     /// The number of the wait that it ends.
     wait: u64,
     /// Who waits; `None` in a free place.
-    record: Option<Rc<Record>>,
+    who: Option<T>,
     /// The one before it in its list.
     previous: Place,
     /// The one after it in its list.
     next: Place,
 }
 
-impl Timers {
+impl<T> Timers<T> {
     /// Nobody.
     pub(super) fn new() -> Self {
         let waiting = Waiting {
@@ -116,22 +113,22 @@ impl Timers {
         Self { next: Cell::new(u64::MAX), waiting: RefCell::new(waiting) }
     }
 
-    /// Adds a script. If its deadline has passed it is due when timers are taken next.
+    /// Adds somebody. If its deadline has passed it is due when timers are taken next.
     #[inline]
-    pub(super) fn add(&self, deadline: u64, wait: u64, record: Rc<Record>) -> Place {
+    pub(super) fn add(&self, deadline: u64, wait: u64, who: T) -> Place {
         self.next.set(self.next.get().min(deadline));
-        self.waiting.borrow_mut().add(deadline, wait, record)
+        self.waiting.borrow_mut().add(deadline, wait, who)
     }
 
-    /// Takes a script out that waits in this place, if that wait has not ended.
-    pub(super) fn remove(&self, place: Place, wait: u64) -> Option<Rc<Record>> {
+    /// Takes out who waits in this place, if that wait has not ended.
+    pub(super) fn remove(&self, place: Place, wait: u64) -> Option<T> {
         self.waiting.borrow_mut().remove(place, wait)
     }
 
     /// Takes everybody whose deadline has come: first who waits for the earliest; of those who wait for the
     /// same, first who began to.
     #[inline]
-    pub(super) fn take_due(&self, now: u64, due: &mut Vec<(u64, Rc<Record>)>) {
+    pub(super) fn take_due(&self, now: u64, due: &mut Vec<(u64, T)>) {
         if now >= self.next.get() {
             self.next.set(self.waiting.borrow_mut().take_due(now, due));
         }
@@ -153,21 +150,21 @@ fn digit(moment: u64, level: usize) -> usize {
 /// An empty list.
 const EMPTY: List = List { first: NONE, last: NONE };
 
-impl Waiting {
+impl<T> Waiting<T> {
     /// The timer in a place.
     #[inline]
-    fn at(&mut self, place: Place) -> &mut Timer {
+    fn at(&mut self, place: Place) -> &mut Timer<T> {
         &mut self.timers[place as usize]
     }
 
     /// Adds a timer.
     #[inline]
-    fn add(&mut self, deadline: u64, wait: u64, record: Rc<Record>) -> Place {
+    fn add(&mut self, deadline: u64, wait: u64, who: T) -> Place {
         let place = self.place();
         let timer = self.at(place);
         timer.deadline = deadline;
         timer.wait = wait;
-        timer.record = Some(record);
+        timer.who = Some(who);
         self.len += 1;
         self.enlist(deadline, place);
         place
@@ -181,7 +178,7 @@ impl Waiting {
             self.free = self.at(place).next;
             return place;
         }
-        self.timers.push(Timer { deadline: 0, wait: 0, record: None, previous: NONE, next: NONE });
+        self.timers.push(Timer { deadline: 0, wait: 0, who: None, previous: NONE, next: NONE });
         // Free places end with the number that means none.
         Place::try_from(self.timers.len() - 1).expect("fewer timers than that fit into memory")
     }
@@ -243,9 +240,9 @@ impl Waiting {
     }
 
     /// Takes a timer out.
-    fn remove(&mut self, place: Place, wait: u64) -> Option<Rc<Record>> {
+    fn remove(&mut self, place: Place, wait: u64) -> Option<T> {
         let timer = self.timers.get(place as usize)?;
-        if timer.wait != wait || timer.record.is_none() {
+        if timer.wait != wait || timer.who.is_none() {
             return None;
         }
         let (previous, next, deadline) = (timer.previous, timer.next, timer.deadline);
@@ -262,19 +259,19 @@ impl Waiting {
         if (previous, next) == (NONE, NONE) {
             self.empty(level, 1 << digit);
         }
-        let record = self.vacate(place);
+        let who = self.vacate(place);
         self.shrink();
-        record
+        who
     }
 
     /// Frees the place of a timer that is in no list any more.
     #[inline]
-    fn vacate(&mut self, place: Place) -> Option<Rc<Record>> {
+    fn vacate(&mut self, place: Place) -> Option<T> {
         let free = mem::replace(&mut self.free, place);
         self.len -= 1;
         let timer = self.at(place);
         timer.next = free;
-        timer.record.take()
+        timer.who.take()
     }
 
     /// Gives memory back when nobody waits any more.
@@ -288,7 +285,7 @@ impl Waiting {
     }
 
     /// Takes who is due. Returns when to look again.
-    fn take_due(&mut self, now: u64, out: &mut Vec<(u64, Rc<Record>)>) -> u64 {
+    fn take_due(&mut self, now: u64, out: &mut Vec<(u64, T)>) -> u64 {
         let top = level(now, self.base);
         let here = digit(now, top);
         let mut due = mem::take(&mut self.due);
@@ -317,7 +314,7 @@ impl Waiting {
         out.reserve(due.len());
         for place in due.drain(..) {
             let wait = self.at(place).wait;
-            out.extend(self.vacate(place).map(|record| (wait, record)));
+            out.extend(self.vacate(place).map(|who| (wait, who)));
         }
         self.due = due;
         self.shrink();
@@ -329,5 +326,116 @@ impl Waiting {
         let shift = level as u32 * BITS;
         let digit = u64::from(self.filled[level].trailing_zeros());
         (((now >> shift) & !(DIGITS as u64 - 1)) | digit) << shift
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// Numbers that look random and are the same in every run (Knuth's constants for MMIX).
+    struct Dice {
+        /// The last one.
+        state: u64,
+    }
+
+    impl Dice {
+        /// A number below `sides`.
+        fn throw(&mut self, sides: u64) -> u64 {
+            self.state = self.state.wrapping_mul(6_364_136_223_846_793_005);
+            self.state = self.state.wrapping_add(1_442_695_040_888_963_407);
+            (self.state >> 33) % sides
+        }
+    }
+
+    #[test]
+    fn timers_do_what_a_sorted_map_does() {
+        let mut dice = Dice { state: 1 };
+        let timers = Timers::new();
+        // By deadline and wait: the order that is promised.
+        let mut model = BTreeMap::new();
+        let mut given = Vec::new();
+        let mut due = Vec::new();
+        let (mut now, mut taken, mut removed, mut late, mut emptied) = (0_u64, 0, 0, 0, 0);
+        for wait in 1..=200_000_u64 {
+            // Seasons, so that it grows large, and becomes empty again and again; frames of many lengths.
+            let (adds, ahead, frame) = match wait / 5_000 % 4 {
+                0 => (60, 1 << 20, 1 << 14),
+                1 => (20, 300, 100),
+                2 => (40, 8, 3),
+                _ => (50, 1 << 30, 1 << 27),
+            };
+            let throw = dice.throw(100);
+            if throw < adds {
+                let deadline = match dice.throw(200) {
+                    0 if ahead == 1 << 30 => u64::MAX,
+                    1 => now.saturating_sub(dice.throw(ahead)),
+                    _ => now + dice.throw(ahead),
+                };
+                late += usize::from(deadline < now);
+                given.push((deadline, wait, timers.add(deadline, wait, wait)));
+                model.insert((deadline, wait), wait);
+            } else if throw < adds + 25 && !given.is_empty() {
+                // Half of the time one of the latest, otherwise any that ever was.
+                let age = given.len().min(if throw % 2 == 0 { 30 } else { usize::MAX });
+                let pick = given.len() - 1 - dice.throw(age as u64) as usize;
+                let (deadline, wait, place) = given[pick];
+                let there = model.remove(&(deadline, wait));
+                assert_eq!(timers.remove(place, wait), there);
+                removed += usize::from(there.is_some());
+            } else {
+                now += dice.throw(frame);
+                timers.take_due(now, &mut due);
+                let later = model.split_off(&(now, u64::MAX));
+                let expected: Vec<_> = model.values().map(|&wait| (wait, wait)).collect();
+                assert_eq!(due, expected);
+                taken += due.len();
+                model = later;
+                let first = model.keys().next().map_or(u64::MAX, |&(deadline, _)| deadline);
+                emptied += usize::from(first == u64::MAX && !due.is_empty());
+                due.clear();
+                assert!(timers.next.get() <= first && timers.next.get() > now);
+                assert_eq!(timers.waiting.borrow().len, model.len());
+            }
+        }
+        // It was a fair trial.
+        assert!(taken > 10_000 && removed > 10_000 && late > 100, "{taken} {removed} {late}");
+        assert!(emptied > 10, "{emptied}");
+    }
+
+    #[test]
+    fn who_waits_for_long_is_not_looked_at() {
+        let timers = Timers::new();
+        let hour = 3_600_000_000_000;
+        let mut due = Vec::new();
+        for wait in 1..=1000 {
+            timers.add(hour, wait, ());
+        }
+        let mut looks = 0;
+        for frame in 1..=2000 {
+            let next = timers.next.get();
+            timers.take_due(frame * 16_666_667, &mut due);
+            looks += usize::from(timers.next.get() != next);
+        }
+        assert!(due.is_empty() && looks <= 1, "{looks} looks in half a minute");
+        timers.take_due(hour, &mut due);
+        assert_eq!(due.len(), 1000);
+        assert!(due.is_sorted());
+    }
+
+    #[test]
+    fn memory_is_given_back_when_nobody_waits() {
+        let timers = Timers::new();
+        let places: Vec<_> = (1..=5000).map(|wait| timers.add(wait, wait, ())).collect();
+        let mut due = Vec::new();
+        timers.take_due(2500, &mut due);
+        for (wait, place) in (1..).zip(places) {
+            assert_eq!(timers.remove(place, wait).is_some(), wait > 2500);
+        }
+        assert_eq!(timers.waiting.borrow().timers.capacity(), 0);
+        timers.add(3000, 6000, ());
+        timers.take_due(3000, &mut due);
+        assert_eq!(due.last(), Some(&(6000, ())));
     }
 }
