@@ -385,7 +385,7 @@ mod tests {
                 assert_eq!(timers.remove(place, wait), there);
                 removed += usize::from(there.is_some());
             } else {
-                now += dice.throw(frame);
+                now += if dice.throw(50) == 0 { 1 << 30 } else { dice.throw(frame) };
                 timers.take_due(now, &mut due);
                 let later = model.split_off(&(now, u64::MAX));
                 let expected: Vec<_> = model.values().map(|&wait| (wait, wait)).collect();
@@ -400,7 +400,7 @@ mod tests {
             }
         }
         // It was a fair trial.
-        assert!(taken > 10_000 && removed > 10_000 && late > 100, "{taken} {removed} {late}");
+        assert!(taken > 10_000 && removed > 5_000 && late > 100, "{taken} {removed} {late}");
         assert!(emptied > 10, "{emptied}");
     }
 
