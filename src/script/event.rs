@@ -40,7 +40,8 @@ type Waiters<E> = BTreeMap<u64, Waiter<E>>;
 struct Channel<E> {
     /// Who waits.
     waiters: Waiters<E>,
-    /// Who listens all the time, by the number of the script and of the mailbox; some are gone.
+    /// Who listens all the time, by the number of the script that the listener borrows from, directly or not, and
+    /// of the mailbox; some are gone.
     boxes: BTreeMap<(u64, u64), Weak<Queue<E>>>,
     /// From how many on those are looked for that are gone.
     many: usize,
@@ -58,7 +59,7 @@ impl<E> Channel<E> {
             self.boxes.retain(|_, queue| queue.strong_count() > 0);
             self.many = 2 * self.boxes.len() + 16;
         }
-        self.boxes.insert((queue.owner.id.serial, number), Rc::downgrade(queue));
+        self.boxes.insert((queue.owner.topmost().id.serial, number), Rc::downgrade(queue));
     }
 }
 
@@ -151,8 +152,9 @@ impl Events {
     }
 
     /// Takes out what of a type is a script's or that of those that borrow from it.
-    fn take_of<E: 'static>(&self, record: &Record) -> (Waiters<E>, Boxes<E>) {
-        let (mut waiters, mut boxes) = (Waiters::new(), Boxes::new());
+    fn take_of<E: 'static>(&self, record: &Rc<Record>) -> (Waiters<E>, Boxes<E>) {
+        let mut waiters = Waiters::new();
+        let serial = record.topmost().id.serial;
         let key = self.key::<E>();
         self.with_key(key, |channel: &mut Channel<E>| {
             record.each_in(&mut |member| {
@@ -160,12 +162,12 @@ impl Events {
                 if member.waits_for(key) {
                     waiters.extend(channel.waiters.remove_entry(&number));
                 }
-                let serial = member.id.serial;
-                boxes.extend(existing(channel.boxes.range((serial, 0)..=(serial, u64::MAX))));
             });
-        });
-        boxes.sort_unstable_by_key(|&(number, _)| number);
-        (waiters, boxes)
+            let mut boxes = existing(channel.boxes.range((serial, 0)..=(serial, u64::MAX)));
+            // Also those of scripts that have ended: what they listened with may have been passed on.
+            boxes.retain(|(_, queue)| queue.owner.is_in(record));
+            (waiters, boxes)
+        })
     }
 }
 
