@@ -439,9 +439,9 @@ impl Kernel {
     pub(super) fn wake_phase(&self, phase: u32) {
         let waiting = self.with_phase(phase, |phased| {
             phased.stale = 0;
-            mem::take(&mut phased.waiting)
+            (!phased.waiting.is_empty()).then(|| mem::take(&mut phased.waiting))
         });
-        let Some(mut waiting) = waiting else { return };
+        let Some(mut waiting) = waiting.flatten() else { return };
         self.wake_all(&mut waiting);
         // The list keeps its memory.
         self.with_phase(phase, |phased| phased.waiting = waiting);

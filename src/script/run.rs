@@ -164,7 +164,9 @@ impl Kernel {
         if phase == Phase::UPDATE {
             let mut due = self.due.take();
             self.root.begin_frame(&mut due);
-            self.wake_all(&mut due);
+            if !due.is_empty() {
+                self.wake_all(&mut due);
+            }
             self.due.set(due);
             self.poll();
         }
