@@ -13,7 +13,7 @@
 
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::panic::Location;
@@ -24,14 +24,17 @@ use std::time::{Duration, Instant};
 use super::event::Events;
 use super::group::Circle;
 use super::info::{PanicInfo, SlowInfo, Stubborn, TickReport};
-use super::lend::{Perch, Stage};
+use super::lend::Stage;
 use super::owner::Deaths;
-use super::record::{Family, Link, Record, ScriptId, State, Wait};
+use super::record::{Link, Record, ScriptId, State};
 use super::run::{AHEAD, Budget};
 use super::scripts::PanicPolicy;
 use super::spawn::Making;
 use crate::coroutine::Payload;
 use crate::stacks::Request;
+
+/// How many blank records are kept: 400 KiB.
+const SPARE: usize = 1024;
 
 /// A condition, without the type of its world.
 pub(super) type Condition = Box<dyn FnMut(&dyn Any) -> bool>;
@@ -91,6 +94,8 @@ pub(super) struct Kernel {
     slots: RefCell<Vec<Option<Rc<Record>>>>,
     /// Indices that nobody has.
     vacant: RefCell<Vec<u32>>,
+    /// Blank records, of scripts that are over.
+    spare: RefCell<Vec<Rc<Record>>>,
     /// The stack of a script that does not ask for another; `None` before the first.
     pub(super) usual_request: Cell<Option<Request>>,
     /// How many scripts there are.
@@ -164,6 +169,7 @@ impl Kernel {
             root: Circle::root(),
             slots: RefCell::default(),
             vacant: RefCell::default(),
+            spare: RefCell::default(),
             usual_request: Cell::new(None),
             live: Cell::new(0),
             serial: Cell::new(0),
@@ -216,7 +222,6 @@ impl Kernel {
     /// A record that nobody knows of yet: [`enter`](Self::enter) or [`forget`](Self::forget) it.
     #[inline(always)]
     pub(super) fn record(&self, making: Making, parent: Option<Rc<Record>>) -> Rc<Record> {
-        let Making { name, priority, group, owner, request, is_body, spawned_at } = making;
         let index = self.vacant.borrow_mut().pop().unwrap_or_else(|| {
             let mut slots = self.slots.borrow_mut();
             slots.push(None);
@@ -224,40 +229,23 @@ impl Kernel {
         });
         let serial = self.serial.get() + 1;
         self.serial.set(serial);
-        Rc::new(Record {
-            id: ScriptId { serial, index },
-            extras: OnceCell::new(),
-            name,
-            priority,
-            group,
-            owner,
-            request,
-            parent,
-            spawned_at,
-            born: self.root.now(),
-            state: Cell::new(State::Waiting),
-            core: RefCell::default(),
-            perch: Perch::empty(),
-            stack_pointer: Cell::new(0),
-            wait: Cell::new(Wait { number: 0, what: "spawn", at: spawned_at }),
-            link: Cell::default(),
-            held: Cell::new(0),
-            fallible: Cell::new(false),
-            shields: Cell::new(0),
-            cancelled: Cell::new(false),
-            signal: Cell::new(0),
-            raised: Cell::new(0),
-            stubborn: Cell::new(false),
-            family: Cell::new(Family::Each),
-            family_is_over: Cell::new(false),
-            is_body,
-            payload: Cell::new(None),
-            end: RefCell::default(),
-            resumes: Cell::new(0),
-            lately: Cell::new((0, 0)),
-            spent: Cell::new(0),
-            peak: Cell::new(None),
-        })
+        let spare = self.spare.borrow_mut().pop();
+        let mut record = spare.unwrap_or_else(|| Record::blank(&self.root, making.spawned_at));
+        let new = Rc::get_mut(&mut record).expect("nobody else knows a blank one");
+        new.begin(ScriptId { serial, index }, self.root.now(), making, parent);
+        record
+    }
+
+    /// Keeps the memory of a record for the next, if its script is over and nobody else knows it any more.
+    #[inline]
+    pub(super) fn recycle(&self, mut record: Rc<Record>) {
+        if !record.has_ended() || self.spare.borrow().len() == SPARE {
+            return;
+        }
+        if let Some(old) = Rc::get_mut(&mut record) {
+            old.let_go(&self.root);
+            self.spare.borrow_mut().push(record);
+        }
     }
 
     /// Takes in a script that has its coroutine; it is ready, unless its owner is dead already.

@@ -26,6 +26,7 @@ use super::exit::Exit;
 use super::group::Circle;
 use super::lend::Perch;
 use super::owner::Bond;
+use super::spawn::Making;
 use super::timers;
 use crate::coroutine::{Core, Payload, prefetch};
 use crate::stacks::Request;
@@ -208,6 +209,132 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// A record of no script yet.
+    #[cold]
+    pub(super) fn blank(group: &Rc<Circle>, spawned_at: &'static Location<'static>) -> Rc<Self> {
+        Rc::new(Self {
+            state: Cell::new(State::Waiting),
+            cancelled: Cell::new(false),
+            fallible: Cell::new(false),
+            priority: 0,
+            id: ScriptId { serial: 0, index: 0 },
+            group: group.clone(),
+            wait: Cell::new(Wait { number: 0, what: "spawn", at: spawned_at }),
+            link: Cell::default(),
+            shields: Cell::new(0),
+            perch: Perch::empty(),
+            stack_pointer: Cell::new(0),
+            core: RefCell::default(),
+            resumes: Cell::new(0),
+            lately: Cell::new((0, 0)),
+            spent: Cell::new(0),
+            extras: OnceCell::new(),
+            name: Cow::Borrowed(""),
+            owner: None,
+            request: Request::DEFAULT,
+            parent: None,
+            spawned_at,
+            born: 0,
+            held: Cell::new(0),
+            signal: Cell::new(0),
+            raised: Cell::new(0),
+            stubborn: Cell::new(false),
+            family: Cell::new(Family::Each),
+            family_is_over: Cell::new(false),
+            is_body: false,
+            payload: Cell::new(None),
+            end: RefCell::default(),
+            peak: Cell::new(None),
+        })
+    }
+
+    /// Makes a blank one that of a script.
+    #[inline(always)]
+    pub(super) fn begin(
+        &mut self,
+        id: ScriptId,
+        born: u64,
+        making: Making,
+        parent: Option<Rc<Record>>,
+    ) {
+        let Making { name, priority, group, owner, request, is_body, spawned_at } = making;
+        self.id = id;
+        self.born = born;
+        self.parent = parent;
+        self.name = name;
+        self.priority = priority;
+        self.group = group;
+        self.owner = owner;
+        self.request = request;
+        self.is_body = is_body;
+        self.spawned_at = spawned_at;
+        self.wait = Cell::new(Wait { number: 0, what: "spawn", at: spawned_at });
+    }
+
+    /// Makes that of an ended script blank, and drops what it kept. Its group is this one until it is used again.
+    pub(super) fn let_go(&mut self, blank: &Rc<Circle>) {
+        // All of them, so that none is forgotten.
+        let Self {
+            state,
+            cancelled,
+            fallible,
+            priority: _,
+            id: _,
+            group,
+            wait: _,
+            link,
+            shields,
+            perch,
+            stack_pointer,
+            core,
+            resumes,
+            lately,
+            spent,
+            extras,
+            name,
+            owner,
+            request: _,
+            parent,
+            spawned_at: _,
+            born: _,
+            held,
+            signal,
+            raised,
+            stubborn,
+            family,
+            family_is_over,
+            is_body: _,
+            payload,
+            end,
+            peak,
+        } = self;
+        state.set(State::Waiting);
+        cancelled.set(false);
+        fallible.set(false);
+        *group = blank.clone();
+        link.set(Link::Nothing);
+        shields.set(0);
+        *perch = Perch::empty();
+        stack_pointer.set(0);
+        *core.get_mut() = None;
+        resumes.set(0);
+        lately.set((0, 0));
+        spent.set(0);
+        *extras = OnceCell::new();
+        *name = Cow::Borrowed("");
+        *owner = None;
+        *parent = None;
+        held.set(0);
+        signal.set(0);
+        raised.set(0);
+        stubborn.set(false);
+        family.set(Family::Each);
+        family_is_over.set(false);
+        payload.set(None);
+        *end.get_mut() = None;
+        peak.set(None);
+    }
+
     /// Where it keeps what few scripts have, to be filled.
     pub(super) fn extras(&self) -> &Extras {
         self.extras.get_or_init(Box::default)
