@@ -452,13 +452,28 @@ impl Kernel {
             if !unwinding.spend() {
                 return;
             }
-            let Some(record) = self.dying.borrow_mut().pop_front() else { return };
+            let Some(record) = self.next_dying() else { return };
             self.take_last_step(&record);
             self.recycle(record);
             if self.deaths.any() {
                 self.bury_owners();
             }
         }
+    }
+
+    /// Takes out whose last step is next. Fetches what the one after that will need: an unwinder needs a lot of
+    /// stack, and takes longer than the memory does.
+    #[inline]
+    fn next_dying(&self) -> Option<Rc<Record>> {
+        let mut dying = self.dying.borrow_mut();
+        if let Some(later) = dying.get(2) {
+            later.prefetch();
+        }
+        if let Some(next) = dying.get(1) {
+            next.prefetch_stack();
+            next.prefetch_below();
+        }
+        dying.pop_front()
     }
 
     /// Ends everything that is there, and what is spawned by that.
