@@ -82,9 +82,7 @@ pub(super) struct Settings {
 pub(super) struct Kernel {
     /// What does not change.
     pub(super) settings: Settings,
-    /// The world's type.
-    pub(super) world_type: TypeId,
-    /// The same, for messages.
+    /// The name of the world's type, for messages.
     pub(super) world_name: &'static str,
     /// The world, during a tick.
     pub(super) stage: Stage,
@@ -163,7 +161,6 @@ impl Kernel {
     pub(super) fn new<W: 'static>(settings: Settings, seed: u64) -> Self {
         Self {
             settings,
-            world_type: TypeId::of::<W>(),
             world_name: std::any::type_name::<W>(),
             stage: Stage::new(TypeId::of::<W>()),
             root: Circle::root(),

@@ -490,7 +490,7 @@ pub fn current<W: 'static, R>(f: impl FnOnce(&mut Script<W>) -> R) -> R {
         panic!("`current` at {at}: {} is taken by the `current` at {taken_at}", slot.record);
     }
     assert!(
-        slot.kernel.world_type == TypeId::of::<W>(),
+        slot.kernel.stage.world_type == TypeId::of::<W>(),
         "`current` at {at}: the world of {} (made reachable at {}) is a `{}`",
         slot.record,
         slot.opened_at,

@@ -12,6 +12,9 @@
 //! The right to be resumed is a place in the ready queue, and only a wake gives it, to a script that waits.
 //! Each wait has a number, never used twice; a wake says which wait it ends, so that one that comes late ends
 //! nothing.
+//!
+//! What becomes of a record: the scheduler makes it blank when its script is over, if nobody else knows it any more
+//! (a handle, somebody's wait), and uses it for the next script.
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
