@@ -206,11 +206,11 @@ impl<W: 'static> Script<W> {
             self.record
         );
         assert!(stage.world_type == TypeId::of::<W>(), "the scheduler is of this type");
-        // SAFETY: it is a `W`: of the scheduler's type, which `lend` has looked at, and that was just compared. The
-        // guard of `lend` borrows the world and clears the pointer before it goes, so it is
-        // there. This script runs, so no closure is shown the world, and no other script runs. The reference
-        // borrows the one `&mut Script` that this script's stack has, which every pause needs; and what the
-        // stack pauses with otherwise (a task that ticks us) stops the whole tick.
+        // SAFETY: it is a `W`: of the stage's type, which `lend` has seen to, and that was just compared. The guard
+        // of `lend` borrows the world and clears the pointer before it goes, so it is there. This script runs, so
+        // no closure is shown the world, and no other script runs. The reference borrows the one `&mut Script`
+        // that this script's stack has, which every pause needs; and what the stack pauses with otherwise (a task
+        // that ticks us) stops the whole tick.
         unsafe { world.cast().as_mut() }
     }
 
