@@ -3,11 +3,12 @@
 //! `cargo bench -p segno-benches --bench script`
 //!
 //! - *a tick, 1,000 / 100,000 idle*: everybody waits for an hour. The figure is for the tick.
-//! - *wake by timer*: one script that waits for the time of a frame, each frame; then 10,000 that each
-//!   wait for up to 100 frames, so that some hundred wake in each. The figure is for one wake.
+//! - *wake by timer*: one script that waits for the time of a frame, each frame, with all that a tick costs; a
+//!   hundred that do, warm; then 10,000 that each wait for up to 100 frames, so that some hundred wake in each. The
+//!   figure is for one wake.
 //! - *next frame, 10,000*: everybody does a bit in each frame. The figure is for one of them.
 //! - *an event to 100 of 10,000*: the others wait for an event of another type. The figure is for one of
-//!   the hundred.
+//!   the hundred. *To one of 10,000*: all wait for that type, and one is named.
 //! - *spawn, first run, end*: of one that ends in its first step, among nobody else.
 //! - *all of two*, *race of two*: of branches that return in the next frame, and of one that is cancelled.
 //! - *cancel 10,000*: marked at once, unwound over several ticks: the figure is for one; then the longest
@@ -72,6 +73,15 @@ fn main() {
                 .note("the tick included"),
         ],
     );
+    question.case(
+        "wake by timer, 100",
+        100,
+        vec![
+            Contender::floor("state machines", vec![per_frame(machines(100, 0), 100)]),
+            Contender::rival("boxed futures", vec![per_frame(futures(100, 0), 100)]),
+            Contender::segno("Script::wait", vec![per_frame(scripts(100, Wait::Frame), 100)]),
+        ],
+    );
     let many = if is_test() { 100 } else { 10_000 };
     question.case(
         "wake by timer, 10,000 spread",
@@ -112,6 +122,15 @@ fn main() {
             )
             .note("all polled"),
             Contender::segno("Scripts::emit", vec![events(many, heard)]),
+        ],
+    );
+    question.case(
+        "an event to one of 10,000",
+        1,
+        vec![
+            Contender::floor("a list of listeners", vec![listeners(1)]).note("calls a closure"),
+            Contender::segno("Scripts::emit_to", vec![events_to_one(many)])
+                .note("the tick included"),
         ],
     );
     question.case(
@@ -389,6 +408,25 @@ fn events(count: u64, heard: u64) -> Copy {
     Box::new(move |times| {
         for i in 0..times / heard {
             scripts.emit(i as u32);
+            scripts.tick(&mut world, DT);
+        }
+    })
+}
+
+/// Events to each of many in turn, all of whom wait for that type.
+fn events_to_one(count: u64) -> Copy {
+    let scripts = Scripts::<u64>::builder().stack_size(STACK).build();
+    let waits = |s: &mut Script<u64>| loop {
+        s.wait_for::<u32>();
+        *s.world() += 1;
+    };
+    let all: Vec<_> = (0..count).map(|_| scripts.spawn("waits", waits).id()).collect();
+    let mut world = 0;
+    scripts.tick(&mut world, DT);
+    let mut ids = all.into_iter().cycle();
+    Box::new(move |times| {
+        for i in 0..times {
+            scripts.emit_to(ids.next().expect("it goes on for ever"), i as u32);
             scripts.tick(&mut world, DT);
         }
     })

@@ -451,3 +451,57 @@ fn idle_scripts_change_nothing() {
     assert_eq!(with.0, without.0);
     assert_eq!(with.1[1..], without.1[1..]); // in the first frame all begin
 }
+
+#[test]
+fn a_script_has_nothing_of_those_that_ended_before_it() {
+    let seen = |scripts: &Scripts<Log>, log: &mut Log| {
+        let handle = scripts.spawn("new", |s| {
+            assert!(!s.cancelled());
+            s.next_frame();
+            s.wait(1);
+        });
+        let id = handle.id();
+        drop(handle);
+        scripts.tick(log, 0);
+        let info = scripts.info(id).unwrap();
+        assert_eq!((info.name.as_ref(), info.label, info.priority), ("new", None, 0));
+        assert_eq!((info.group.as_ref(), info.parent, info.resumes), ("", None, 1));
+        assert_eq!((info.activity, info.age.as_nanos()), (Activity::Waiting, 0));
+        scripts.tick(log, 0);
+        let report = scripts.tick(log, 1);
+        assert_eq!((report.done, report.cancelled, scripts.len()), (1, 0, 0));
+    };
+    let scripts = Scripts::<Log>::new();
+    let mut log = Log::new();
+    let group = scripts.group("group");
+    let owner = Owner::new(&scripts);
+    let spawn = || Spawn::named("old").group(&group).owner(&owner).priority(3);
+    for how in 0..5 {
+        // No handle is kept, so that its memory can be used again.
+        scripts.spawn_with(spawn(), move |s| {
+            s.label("busy");
+            let _ = s.on_exit(|log| log.push("exit".to_owned()));
+            match how {
+                0 => s.exit(),
+                1 => s.shield(|s| s.wait(5)),
+                2 => s.wait(5),
+                3 => s.timeout(2, |s| s.wait(1)).unwrap(),
+                _ => panic!("on purpose"),
+            };
+        });
+        scripts.tick(&mut log, 0);
+        if how == 1 || how == 2 {
+            assert_eq!(scripts.cancel_all(), 1);
+        }
+        for _ in 0..6 {
+            scripts.tick(&mut log, 1);
+        }
+        assert!(scripts.is_empty());
+        assert_eq!(log.len(), how + 1);
+        seen(&scripts, &mut log);
+    }
+    drop(owner);
+    seen(&scripts, &mut log);
+    // Nobody wakes the next by an old number, nor does the end of the owner end it.
+    assert_eq!(log.len(), 5);
+}

@@ -138,6 +138,53 @@ fn a_mailbox_keeps_what_comes_while_its_script_does_something_else() {
 }
 
 #[test]
+fn emit_to_reaches_the_mailbox_that_a_branch_has_left_to_its_parent() {
+    let scripts = Scripts::<Log>::new();
+    let handle = scripts.spawn("parent", |s| {
+        let (left, right) = s.all(
+            |s| s.listen::<Noise>(),
+            |s| {
+                s.wait(1);
+                s.listen::<Noise>()
+            },
+        );
+        for mail in [left, right] {
+            let Noise(n) = mail.next(s);
+            note(s, format!("{n}"));
+        }
+    });
+    let other = scripts.spawn("other", |s| {
+        let mail = s.listen::<Noise>();
+        s.wait(10);
+        mail.len()
+    });
+    let mut log = Log::new();
+    scripts.tick(&mut log, 0);
+    assert!(scripts.emit_to(handle.id(), Noise(1))); // the first branch has ended
+    scripts.tick(&mut log, 1);
+    assert!(scripts.emit_to(handle.id(), Noise(2))); // both have
+    scripts.tick(&mut log, 0);
+    scripts.tick(&mut log, 10);
+    assert_eq!(log, ["1", "2"]);
+    assert_eq!(other.take().unwrap().done(), Some(0));
+}
+
+#[test]
+fn mailboxes_that_are_gone_do_not_pile_up() {
+    let scripts = Scripts::<Log>::new();
+    scripts.spawn("reads", |s| {
+        let first = s.listen::<Noise>();
+        for n in 0..1000 {
+            let mail = s.listen::<Noise>();
+            assert_eq!((s.emit(Noise(n)), mail.len()), (2, 1));
+        }
+        assert_eq!(first.len(), 1000);
+    });
+    scripts.tick(&mut Log::new(), 0);
+    assert!(scripts.is_empty());
+}
+
+#[test]
 fn several_scripts_at_one_mailbox_get_events_in_turn_and_none_is_left_waiting() {
     let scripts = Scripts::<Log>::new();
     scripts.spawn("shares", |s| {

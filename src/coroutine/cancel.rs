@@ -123,7 +123,7 @@ pub(crate) fn raise(context: &Context, at: &'static Location<'static>) -> ! {
 }
 
 /// Unwinds what runs, from here out to a frame of `target` that takes the signal with this number.
-#[cold]
+#[inline(always)]
 pub(crate) fn throw(target: &Context, number: u64) -> ! {
     // What runs between here and there is unwound with it.
     for here in chain() {

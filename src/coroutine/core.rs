@@ -183,6 +183,7 @@ impl Core<(), (), ()> {
 
     /// Resumes it for a scheduler whose coroutines are paused as bare ones are; also while the thread panics: a
     /// destructor ends what is left.
+    #[inline(always)]
     pub(crate) fn advance(&mut self) -> Step {
         debug_assert!(!self.has_ended());
         // SAFETY: it has not ended; that it does not run follows from `&mut self`. `()` needs no inbox. After the

@@ -234,7 +234,9 @@ impl Pauser<(), ()> {
         self.context().has(stack_pointer())
     }
 
-    /// Unwinds from here to its root, with the signal that has this number.
+    /// Unwinds from here to its root, with the signal that has this number. Part of its caller, because each frame
+    /// takes the unwinder some 200 ns.
+    #[inline(always)]
     pub(crate) fn throw(&self, number: u64) -> ! {
         cancel::throw(self.context(), number)
     }

@@ -86,7 +86,7 @@ impl<W: 'static> Script<W> {
     /// Both of them.
     fn add_exit(&mut self, only_cancelled: bool, f: impl FnOnce(&mut W) + 'static) -> ExitId {
         let number = self.kernel.next_number();
-        self.record.exits.borrow_mut().push(Exit::new(number, only_cancelled, f));
+        self.record.extras().exits.borrow_mut().push(Exit::new(number, only_cancelled, f));
         ExitId(number)
     }
 
@@ -96,7 +96,7 @@ impl<W: 'static> Script<W> {
     /// # Pausing
     /// Never pauses.
     pub fn disarm(&mut self, exit: ExitId) -> bool {
-        let mut exits = self.record.exits.borrow_mut();
+        let mut exits = self.record.extras().exits.borrow_mut();
         let Some(at) = exits.iter().position(|other| other.number == exit.0) else { return false };
         let taken = exits.remove(at);
         drop(exits);
@@ -194,7 +194,7 @@ impl<W: 'static> Script<W> {
 
     /// Says what it is doing, for [`Info`](super::Info) and whoever shows it.
     pub fn label(&mut self, label: impl Into<Cow<'static, str>>) {
-        self.record.label.replace(Some(label.into()));
+        self.record.extras().label.replace(Some(label.into()));
     }
 
     /// The group that it is in.
@@ -225,6 +225,7 @@ impl<W: 'static> Script<W> {
     ///
     /// # Panics
     /// When no stack can be had.
+    #[inline]
     #[track_caller]
     pub fn spawn<T: 'static>(
         &mut self,
@@ -241,6 +242,7 @@ impl<W: 'static> Script<W> {
     ///
     /// # Panics
     /// When no stack can be had.
+    #[inline]
     #[track_caller]
     pub fn spawn_with<T: 'static>(
         &mut self,
@@ -261,6 +263,7 @@ impl<W: 'static> Script<W> {
     ///
     /// # Errors
     /// When the size makes no sense or no stack can be had. The closure is dropped.
+    #[inline]
     #[track_caller]
     pub fn try_spawn<T: 'static>(
         &mut self,

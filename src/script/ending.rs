@@ -63,7 +63,7 @@ impl Kernel {
         }
         let dropped = self.unlink(record);
         record.state.set(State::Ending);
-        let children = record.children.borrow().clone();
+        let children = record.children();
         for child in &children {
             if self.closing.get() {
                 self.press(child);
@@ -74,13 +74,15 @@ impl Kernel {
         if children.is_empty() {
             self.dying.borrow_mut().push_back(record.clone());
         }
-        // A closure of the user's.
-        self.guarded(|| drop(dropped));
+        if let Some(dropped) = dropped {
+            // A closure of the user's.
+            self.guarded(|| drop(dropped));
+        }
     }
 
     /// Lets a cancelled script without children take its last step.
     pub(super) fn take_last_step(&self, record: &Rc<Record>) {
-        if record.state.get() != State::Ending || !record.children.borrow().is_empty() {
+        if record.state.get() != State::Ending || record.has_children() {
             return;
         }
         if !record.has_started() {
@@ -125,22 +127,23 @@ impl Kernel {
         let info = PanicInfo::of(record, coroutine::message(&payload));
         if let Some(parent) = &record.parent {
             // It goes on in the script that waits for this one; the first does.
-            match parent.child_panic.take() {
-                None => parent.child_panic.set(Some(payload)),
+            let place = &parent.extras().child_panic;
+            match place.take() {
+                None => place.set(Some(payload)),
                 first => {
-                    parent.child_panic.set(first);
+                    place.set(first);
                     discard(payload);
                     report::tell(ReportKind::LostPanic, info.to_string());
                 }
             }
-            return End::Panicked(info);
+            return End::Panicked(Box::new(info));
         }
         self.tell_panic(record, &info);
         match self.settings.policy {
             PanicPolicy::Isolate => discard(payload),
             PanicPolicy::Propagate => self.send_out(payload),
         }
-        End::Panicked(info)
+        End::Panicked(Box::new(info))
     }
 
     /// Tells of a panic that no script waits for.
@@ -150,7 +153,7 @@ impl Kernel {
         match hook {
             Some(hook) => self.guarded(|| hook(info)),
             None if self.settings.policy == PanicPolicy::Isolate
-                && record.joiners.borrow().is_empty() =>
+                && record.extras.get().is_none_or(|extras| extras.joiners.borrow().is_empty()) =>
             {
                 report::tell(ReportKind::ScriptPanicked, info.to_string());
             }
@@ -161,21 +164,23 @@ impl Kernel {
     /// Keeps a payload that is to come out of the tick. The cancellation of a task that runs the tick comes
     /// before any panic.
     fn send_out(&self, payload: Payload) {
-        match self.outgoing.take() {
-            None => self.outgoing.set(Some(payload)),
+        let first = self.outgoing.take();
+        let kept = match first {
+            None => payload,
             Some(first) => {
                 let (kept, lost) = if is_cancel(&*payload) && !is_cancel(&*first) {
                     (payload, first)
                 } else {
                     (first, payload)
                 };
-                self.outgoing.set(Some(kept));
                 if !is_cancel(&*lost) {
                     report::tell(ReportKind::LostPanic, coroutine::message(&lost).to_owned());
                 }
                 discard(lost);
+                kept
             }
-        }
+        };
+        *self.outgoing.borrow_mut() = Some(kept);
     }
 
     /// Runs what is the user's and must not keep us: a panic in it is reported.
@@ -192,10 +197,12 @@ impl Kernel {
     /// A script is over: everybody is told who has to know.
     fn close(&self, record: &Rc<Record>, end: End) {
         record.state.set(State::Ended);
-        let dropped = self.unlink(record);
-        self.guarded(|| drop(dropped));
-        let struck = self.strike(record);
-        self.guarded(|| drop(struck));
+        if let Some(dropped) = self.unlink(record) {
+            self.guarded(|| drop(dropped));
+        }
+        if let Some(place) = self.strike(record) {
+            self.guarded(|| drop(place));
+        }
         let (cancelled, panicked) =
             (matches!(end, End::Cancelled), matches!(end, End::Panicked(_)));
         self.count(|report| {
@@ -213,9 +220,10 @@ impl Kernel {
 
     /// Calls the exit closures, the last first.
     fn run_exits(&self, record: &Rc<Record>, cancelled: bool) {
+        let Some(extras) = record.extras.get() else { return };
         loop {
             // One by one: a closure may panic, and others may be dropped by what it does.
-            let Some(exit) = record.exits.borrow_mut().pop() else { return };
+            let Some(exit) = extras.exits.borrow_mut().pop() else { return };
             if exit.only_cancelled && !cancelled {
                 self.guarded(|| drop(exit));
                 continue;
@@ -229,7 +237,8 @@ impl Kernel {
 
     /// Wakes who waits for the end.
     fn tell_joiners(&self, record: &Record) {
-        for (joiner, number) in mem::take(&mut *record.joiners.borrow_mut()) {
+        let Some(extras) = record.extras.get() else { return };
+        for (joiner, number) in mem::take(&mut *extras.joiners.borrow_mut()) {
             self.wake(joiner, number);
         }
     }
@@ -237,8 +246,7 @@ impl Kernel {
     /// Cancels the children of a script, and those that come later.
     pub(super) fn end_family(&self, parent: &Rc<Record>) {
         parent.family_is_over.set(true);
-        let children = parent.children.borrow().clone();
-        for child in children {
+        for child in parent.children() {
             self.cancel(&child);
         }
     }
@@ -251,7 +259,7 @@ impl Kernel {
         cancelled: bool,
         panicked: bool,
     ) {
-        parent.children.borrow_mut().retain(|other| !Rc::ptr_eq(other, child));
+        parent.extras().children.borrow_mut().retain(|other| !Rc::ptr_eq(other, child));
         let over = panicked
             || (cancelled && child.is_body)
             || match parent.family.get() {
@@ -262,7 +270,7 @@ impl Kernel {
         if over {
             self.end_family(parent);
         }
-        if !parent.children.borrow().is_empty() {
+        if parent.has_children() {
             return;
         }
         match parent.state.get() {
@@ -279,7 +287,9 @@ impl Kernel {
         let mut family = Vec::new();
         collect(&record.topmost(), &mut family);
         for member in &family {
-            if let Some(mut core) = member.core.take() {
+            // One that runs is in the hands of what resumed it.
+            let core = member.core.try_borrow_mut().map(|mut core| core.take());
+            if let Ok(Some(mut core)) = core {
                 if member.has_started() {
                     core.retire();
                 } else {
@@ -291,7 +301,9 @@ impl Kernel {
             }
             member.state.set(State::Ended);
             // No frame of it goes on: what waits for the others has no meaning any more.
-            member.children.borrow_mut().clear();
+            if let Some(extras) = member.extras.get() {
+                extras.children.borrow_mut().clear();
+            }
         }
         self.count(|report| report.retired += family.len());
         for member in &family {
@@ -311,8 +323,8 @@ impl Kernel {
             }
             let dropped = self.unlink(member);
             self.guarded(|| drop(dropped));
-            let struck = self.strike(member);
-            self.guarded(|| drop(struck));
+            let place = self.strike(member);
+            self.guarded(|| drop(place));
             self.count(|report| report.cancelled += 1);
             self.run_exits(member, true);
             *member.end.borrow_mut() = Some(End::Cancelled);
@@ -344,8 +356,8 @@ impl Kernel {
 
 /// All that borrow from this, children first, and this.
 fn collect(record: &Rc<Record>, into: &mut Vec<Rc<Record>>) {
-    for child in record.children.borrow().iter() {
-        collect(child, into);
+    for child in record.children() {
+        collect(&child, into);
     }
     into.push(record.clone());
 }

@@ -17,8 +17,8 @@ use std::rc::{Rc, Weak};
 use super::kernel::Kernel;
 use super::record::{Link, Record, ScriptId, State};
 
-/// A type of events, as links remember it.
-pub(super) type EventKey = TypeId;
+/// A type of events, as links remember it: where its channel is.
+pub(super) type EventKey = u32;
 
 /// Asks whether an event is the one that is waited for.
 pub(super) type Filter<E> = Box<dyn FnMut(&E) -> bool>;
@@ -40,8 +40,40 @@ type Waiters<E> = BTreeMap<u64, Waiter<E>>;
 struct Channel<E> {
     /// Who waits.
     waiters: Waiters<E>,
-    /// Who listens all the time.
-    boxes: Vec<Weak<Queue<E>>>,
+    /// Who listens all the time, by the number of the script that the listener borrows from, directly or not, and
+    /// of the mailbox; some are gone.
+    boxes: BTreeMap<(u64, u64), Weak<Queue<E>>>,
+    /// From how many on those are looked for that are gone.
+    many: usize,
+}
+
+impl<E> Channel<E> {
+    /// Nobody.
+    fn new() -> Self {
+        Self { waiters: BTreeMap::new(), boxes: BTreeMap::new(), many: 16 }
+    }
+
+    /// Adds a mailbox.
+    fn add(&mut self, number: u64, queue: &Rc<Queue<E>>) {
+        if self.boxes.len() >= self.many {
+            self.boxes.retain(|_, queue| queue.strong_count() > 0);
+            self.many = 2 * self.boxes.len() + 16;
+        }
+        self.boxes.insert((queue.owner.topmost().id.serial, number), Rc::downgrade(queue));
+    }
+}
+
+/// Mailboxes, by the order in which they were made.
+type Boxes<E> = Vec<(u64, Rc<Queue<E>>)>;
+
+/// Those of some mailboxes that exist.
+fn existing<'a, E: 'a>(
+    boxes: impl Iterator<Item = (&'a (u64, u64), &'a Weak<Queue<E>>)>,
+) -> Boxes<E> {
+    let mut boxes: Boxes<E> =
+        boxes.filter_map(|(&(_, number), queue)| Some((number, queue.upgrade()?))).collect();
+    boxes.sort_unstable_by_key(|&(number, _)| number);
+    boxes
 }
 
 /// A [`Channel`] without its type.
@@ -63,26 +95,39 @@ impl<E: 'static> AnyChannel for Channel<E> {
     }
 }
 
-/// All types of events. Their order is that of type ids, and nobody asks for it.
+/// All types of events.
 #[derive(Default)]
 pub(super) struct Events {
-    /// By type.
-    channels: RefCell<BTreeMap<TypeId, Box<dyn AnyChannel>>>,
+    /// Where each type's channel is. Their order is that of type ids, and nobody asks for it.
+    keys: RefCell<BTreeMap<TypeId, EventKey>>,
+    /// The channels, in the order in which their types came up.
+    channels: RefCell<Vec<Box<dyn AnyChannel>>>,
 }
 
 impl Events {
     /// Takes a waiter out. What is to be dropped then is given back.
     pub(super) fn remove(&self, key: EventKey, number: u64) -> Option<Box<dyn Any>> {
-        self.channels.borrow_mut().get_mut(&key)?.remove(number)
+        self.channels.borrow_mut()[key as usize].remove(number)
+    }
+
+    /// Where the channel of a type is.
+    fn key<E: 'static>(&self) -> EventKey {
+        *self.keys.borrow_mut().entry(TypeId::of::<E>()).or_insert_with(|| {
+            let mut channels = self.channels.borrow_mut();
+            channels.push(Box::new(Channel::<E>::new()));
+            EventKey::try_from(channels.len() - 1).expect("fewer types than that")
+        })
     }
 
     /// Does something with the channel of a type. `f` calls nobody.
     fn with<E: 'static, R>(&self, f: impl FnOnce(&mut Channel<E>) -> R) -> R {
-        let mut channels = self.channels.borrow_mut();
-        let channel = channels.entry(TypeId::of::<E>()).or_insert_with(|| {
-            Box::new(Channel::<E> { waiters: BTreeMap::new(), boxes: Vec::new() })
-        });
-        f(channel.as_any().downcast_mut().expect("it is under this type"))
+        self.with_key(self.key::<E>(), f)
+    }
+
+    /// The same, where its place is known.
+    fn with_key<E: 'static, R>(&self, key: EventKey, f: impl FnOnce(&mut Channel<E>) -> R) -> R {
+        let channel = &mut self.channels.borrow_mut()[key as usize];
+        f(channel.as_any().downcast_mut().expect("it is the channel of this type"))
     }
 
     /// Registers a script. The event will be in the place that this returns.
@@ -94,16 +139,34 @@ impl Events {
         place: Rc<Cell<Option<E>>>,
     ) -> Link {
         let waiter = Waiter { record: record.clone(), filter, place };
-        self.with(|channel: &mut Channel<E>| channel.waiters.insert(number, waiter));
-        Link::Event(TypeId::of::<E>())
+        let key = self.key::<E>();
+        self.with_key(key, |channel: &mut Channel<E>| channel.waiters.insert(number, waiter));
+        Link::Event(key)
     }
 
     /// Takes out all waiters of a type and those mailboxes that exist.
-    fn take<E: 'static>(&self) -> (Waiters<E>, Vec<Rc<Queue<E>>>) {
+    fn take<E: 'static>(&self) -> (Waiters<E>, Boxes<E>) {
         self.with(|channel: &mut Channel<E>| {
-            channel.boxes.retain(|queue| queue.strong_count() > 0);
-            let boxes = channel.boxes.iter().filter_map(Weak::upgrade).collect();
-            (mem::take(&mut channel.waiters), boxes)
+            (mem::take(&mut channel.waiters), existing(channel.boxes.iter()))
+        })
+    }
+
+    /// Takes out what of a type is a script's or that of those that borrow from it.
+    fn take_of<E: 'static>(&self, record: &Rc<Record>) -> (Waiters<E>, Boxes<E>) {
+        let mut waiters = Waiters::new();
+        let serial = record.topmost().id.serial;
+        let key = self.key::<E>();
+        self.with_key(key, |channel: &mut Channel<E>| {
+            record.each_in(&mut |member| {
+                let number = member.wait.get().number;
+                if member.waits_for(key) {
+                    waiters.extend(channel.waiters.remove_entry(&number));
+                }
+            });
+            let mut boxes = existing(channel.boxes.range((serial, 0)..=(serial, u64::MAX)));
+            // Also those of scripts that have ended: what they listened with may have been passed on.
+            boxes.retain(|(_, queue)| queue.owner.is_in(record));
+            (waiters, boxes)
         })
     }
 }
@@ -135,7 +198,7 @@ impl Kernel {
             goes == Offer::Refused
         });
         drop(asked);
-        for queue in boxes {
+        for (_, queue) in boxes {
             queue.put(self, event.clone());
             got += 1;
         }
@@ -145,23 +208,18 @@ impl Kernel {
     /// Gives an event to one script and to those that borrow from it. Returns whether one of them got it.
     pub(super) fn emit_to<E: Clone + 'static>(&self, to: ScriptId, event: &E) -> bool {
         let Some(to) = self.find(to) else { return false };
-        let (waiters, boxes) = self.events.take::<E>();
+        let (waiters, boxes) = self.events.take_of::<E>(&to);
         let mut asked = PutBack { events: &self.events, waiters };
         let mut got = false;
         asked.waiters.retain(|&number, waiter| {
-            if !waiter.record.is_in(&to) {
-                return true;
-            }
             let goes = self.offer(number, waiter, event);
             got |= goes == Offer::Taken;
             goes == Offer::Refused
         });
         drop(asked);
-        for queue in boxes {
-            if queue.owner.is_in(&to) {
-                queue.put(self, event.clone());
-                got = true;
-            }
+        for (_, queue) in boxes {
+            queue.put(self, event.clone());
+            got = true;
         }
         got
     }
@@ -250,7 +308,8 @@ impl<E: 'static> Mailbox<E> {
     pub(super) fn new(kernel: &Kernel, owner: Rc<Record>) -> Self {
         let events = RefCell::default();
         let queue = Rc::new(Queue { events, waiters: RefCell::default(), owner });
-        kernel.events.with(|channel: &mut Channel<E>| channel.boxes.push(Rc::downgrade(&queue)));
+        let number = kernel.next_number();
+        kernel.events.with(|channel: &mut Channel<E>| channel.add(number, &queue));
         Self { queue }
     }
 }

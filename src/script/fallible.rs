@@ -34,8 +34,7 @@ impl<W: 'static> Fallible<'_, W> {
     /// When the script is cancelled.
     #[track_caller]
     pub fn wait(self, time: impl Span) -> Result<Late, Cancelled> {
-        let circle = self.script.record.group.clone();
-        Ok(self.script.wait_for_due(Call::fallible("wait"), &circle, time)?)
+        Ok(self.script.wait_for_due(Call::fallible("wait"), None, time)?)
     }
 
     /// As [`Script::wait_on`].
@@ -46,7 +45,7 @@ impl<W: 'static> Fallible<'_, W> {
     pub fn wait_on(self, clock: &Group, time: impl Span) -> Result<Late, Cancelled> {
         let call = Call::fallible("wait_on");
         clock.check(&self.script.kernel, call.at);
-        Ok(self.script.wait_for_due(call, &clock.circle, time)?)
+        Ok(self.script.wait_for_due(call, Some(&clock.circle), time)?)
     }
 
     /// As [`Script::next_frame`].

@@ -1,48 +1,33 @@
-//! Scripts inside a script: side by side, one against the other, under a limit.
+//! Scripts inside a script: side by side, one against the other.
 //!
 //! Everything in here is one thing: the script makes children that borrow its frame, and pauses until none is
-//! left. What differs is what a child's end means to the others ([`Family`]), and what else may end the wait
-//! (a clock, an event, a condition): then the children are cancelled.
+//! left. What differs is what a child's end means to the others ([`Family`]), and whether something else may end
+//! the wait: that is in `limit`.
 //!
 //! The bodies of `timeout`, `scope` and the like are children, too. It costs a stack from the pool, and gives
 //! one kind of cancellation instead of two: a script is cancelled as a whole or not at all.
 
 use std::cell::Cell;
-use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{Location, resume_unwind};
 use std::rc::Rc;
 
-use super::event::Filter;
-use super::handle::{Place, ScopedHandle};
+use super::handle::{Handle, Place, ScopedHandle};
 use super::info::PanicInfo;
 use super::lend::{Scope, Script, lend};
 use super::record::{Family, Link, Record};
 use super::spawn::{Making, Spawn};
-use super::time::{Span, amount};
-use super::wait::{Call, Due};
+use super::wait::Call;
 use crate::coroutine::{self, discard, no_stack};
 use crate::report::{self, ReportKind};
 use crate::stacks::SpawnError;
 
-/// A [`timeout`](Script::timeout) has run out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Elapsed;
-
-impl fmt::Display for Elapsed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the time has run out")
-    }
-}
-
-impl std::error::Error for Elapsed {}
-
 /// Registers a script with what may end its wait early.
-type Trigger<'t, W> = Box<dyn FnOnce(&Script<W>, u64) -> Link + 't>;
+pub(super) type Trigger<'t, W> = Box<dyn FnOnce(&Script<W>, u64) -> Link + 't>;
 
 impl<'scope, W: 'static> Scope<'scope, '_, W> {
     /// How a child is made that is a part of its parent.
-    fn branch(
+    pub(super) fn branch(
         &'scope self,
         call: Call,
         is_body: bool,
@@ -90,7 +75,7 @@ impl<'scope, W: 'static> Scope<'scope, '_, W> {
         match made {
             Ok(record) => {
                 let kernel = Rc::downgrade(&self.kernel);
-                ScopedHandle { record, place, kernel, scope: PhantomData }
+                ScopedHandle { handle: Handle { record, place, kernel }, scope: PhantomData }
             }
             Err(error) => no_stack(&error, at),
         }
@@ -99,7 +84,7 @@ impl<'scope, W: 'static> Scope<'scope, '_, W> {
 
 impl<W: 'static> Script<W> {
     /// Makes children and pauses until none is left. Returns whether the trigger ended that.
-    fn with_family<'env>(
+    pub(super) fn with_family<'env>(
         &mut self,
         call: Call,
         family: Family,
@@ -116,7 +101,8 @@ impl<W: 'static> Script<W> {
         if let Err(error) = made {
             no_stack(&error, call.at);
         }
-        if let Some(payload) = self.record.child_panic.take() {
+        let panicked = self.record.extras.get().and_then(|extras| extras.child_panic.take());
+        if let Some(payload) = panicked {
             if !self.kernel.is_doomed(&self.record) {
                 resume_unwind(payload);
             }
@@ -136,7 +122,7 @@ impl<W: 'static> Script<W> {
     /// from.
     fn tend(&mut self, call: Call, mut trigger: Option<Trigger<'_, W>>) -> bool {
         let mut fired = false;
-        while !self.record.children.borrow().is_empty() {
+        while self.record.has_children() {
             let armed = trigger.is_some();
             self.pause(call, |s, number| match trigger.take() {
                 Some(trigger) => trigger(s, number),
@@ -157,28 +143,10 @@ impl<W: 'static> Script<W> {
 
     /// What the script was to be given has not come, because its children were cancelled: it ends, too.
     #[cold]
-    fn give_in(&self, call: Call) -> ! {
+    pub(super) fn give_in(&self, call: Call) -> ! {
         self.kernel.cancel(&self.record);
         let _ = self.raise(call);
         unreachable!("it could not give an error")
-    }
-
-    /// Runs a body as a child, until it has ended or the trigger says that it is enough.
-    fn guard<T>(
-        &mut self,
-        call: Call,
-        trigger: Trigger<'_, W>,
-        body: impl FnOnce(&mut Script<W>) -> T,
-    ) -> Option<T> {
-        let mut value = None;
-        let fired = self.with_family(call, Family::All, Some(trigger), |scope| {
-            scope.branch(call, true, |s| value = Some(body(s)))
-        });
-        match (fired, value) {
-            (true, _) => None,
-            (false, Some(value)) => Some(value),
-            (false, None) => self.give_in(call),
-        }
     }
 
     /// Runs two closures side by side, as scripts of their own, and returns what both return. They may borrow.
@@ -330,194 +298,6 @@ impl<W: 'static> Script<W> {
             Some(value) => value,
             None => self.give_in(call),
         }
-    }
-
-    /// Runs a closure, but no longer than this: then it is cancelled, and has ended when this returns. It may
-    /// borrow.
-    ///
-    /// The time is that of the clock of the script's group.
-    ///
-    /// # Errors
-    /// When the time ran out first. If the closure returns in the same tick, whichever is first in that counts.
-    ///
-    /// # Pausing
-    /// As [`all`](Self::all).
-    ///
-    /// # Panics
-    /// As [`all`](Self::all); when the time is negative, not a number, or infinite.
-    #[track_caller]
-    pub fn timeout<T>(
-        &mut self,
-        time: impl Span,
-        body: impl FnOnce(&mut Script<W>) -> T,
-    ) -> Result<T, Elapsed> {
-        let call = Call::here("timeout");
-        let circle = self.record.group.clone();
-        let due = Due::after(&circle, amount(time, call.what, call.at));
-        let trigger: Trigger<'_, W> =
-            Box::new(move |s: &Script<W>, number| s.until_due(&circle, due, number));
-        self.guard(call, trigger, body).ok_or(Elapsed)
-    }
-
-    /// Runs a closure until it returns, or until an event of this type comes: then it is cancelled wherever it
-    /// is, and has ended when this returns. It may borrow.
-    ///
-    /// # Errors
-    /// The event, if it came first.
-    ///
-    /// # Pausing
-    /// As [`all`](Self::all).
-    ///
-    /// # Panics
-    /// As [`all`](Self::all).
-    ///
-    /// ```
-    /// use segno::script::{Script, Scripts};
-    ///
-    /// #[derive(Clone)]
-    /// struct Rain;
-    ///
-    /// fn day(s: &mut Script<Vec<&'static str>>) {
-    ///     s.world().push("walks");
-    ///     s.wait(600);
-    ///     s.world().push("shops");
-    /// }
-    ///
-    /// let scripts = Scripts::new();
-    /// scripts.spawn("villager", |s| {
-    ///     if s.interrupt_on::<Rain, _>(day).is_err() {
-    ///         s.world().push("runs home");
-    ///     }
-    /// });
-    /// let mut seen = Vec::new();
-    /// scripts.tick(&mut seen, 1);
-    /// scripts.emit(Rain);
-    /// scripts.tick(&mut seen, 1);
-    /// assert_eq!(seen, ["walks", "runs home"]);
-    /// ```
-    #[track_caller]
-    pub fn interrupt_on<E: Clone + 'static, T>(
-        &mut self,
-        body: impl FnOnce(&mut Script<W>) -> T,
-    ) -> Result<T, E> {
-        self.until_event(Call::here("interrupt_on"), None, body)
-    }
-
-    /// As [`interrupt_on`](Self::interrupt_on), for the first event that is like this.
-    ///
-    /// # Errors
-    /// The event, if it came first.
-    ///
-    /// # Pausing
-    /// As [`all`](Self::all).
-    ///
-    /// # Panics
-    /// As [`all`](Self::all).
-    #[track_caller]
-    pub fn interrupt_where<E: Clone + 'static, T>(
-        &mut self,
-        filter: impl FnMut(&E) -> bool + 'static,
-        body: impl FnOnce(&mut Script<W>) -> T,
-    ) -> Result<T, E> {
-        self.until_event(Call::here("interrupt_where"), Some(Box::new(filter)), body)
-    }
-
-    /// Runs a closure that can be skipped: by an event that equals `key`. Returns `None` if it was.
-    ///
-    /// Put what has to be true afterwards, skipped or not, after it or into [`on_exit`](Self::on_exit) closures
-    /// inside.
-    ///
-    /// # Pausing
-    /// As [`all`](Self::all).
-    ///
-    /// # Panics
-    /// As [`all`](Self::all).
-    ///
-    /// ```
-    /// #[derive(Clone, PartialEq)]
-    /// enum Key { Escape, Fire }
-    ///
-    /// let scripts = segno::script::Scripts::<bool>::new();
-    /// scripts.spawn("intro", |s| {
-    ///     let seen = s.skippable(Key::Escape, |s| s.wait(90));
-    ///     *s.world() = seen.is_none();
-    /// });
-    /// let mut skipped = false;
-    /// scripts.tick(&mut skipped, 1);
-    /// scripts.emit(Key::Fire); // not that one
-    /// scripts.tick(&mut skipped, 1);
-    /// assert!(!skipped);
-    /// scripts.emit(Key::Escape);
-    /// scripts.tick(&mut skipped, 1);
-    /// assert!(skipped);
-    /// ```
-    #[track_caller]
-    pub fn skippable<K: Clone + PartialEq + 'static, T>(
-        &mut self,
-        key: K,
-        body: impl FnOnce(&mut Script<W>) -> T,
-    ) -> Option<T> {
-        let filter = move |event: &K| *event == key;
-        self.until_event(Call::here("skippable"), Some(Box::new(filter)), body).ok()
-    }
-
-    /// All that events end.
-    fn until_event<E: Clone + 'static, T>(
-        &mut self,
-        call: Call,
-        filter: Option<Filter<E>>,
-        body: impl FnOnce(&mut Script<W>) -> T,
-    ) -> Result<T, E> {
-        let place = Rc::new(Cell::new(None));
-        let event = place.clone();
-        let trigger: Trigger<'_, W> = Box::new(move |s: &Script<W>, number| {
-            s.kernel.events.register(&s.record, number, filter, place)
-        });
-        match self.guard(call, trigger, body) {
-            Some(value) => Ok(value),
-            None => Err(event.take().expect("the wake came with an event")),
-        }
-    }
-
-    /// Runs a closure while a condition holds: when it does not, the closure is cancelled, and has ended when
-    /// this returns. Returns `None` then. The closure may borrow.
-    ///
-    /// The condition is asked at once (and if it does not hold then, the closure does not run), and then once
-    /// in each frame, as by [`until`](Self::until).
-    ///
-    /// # Pausing
-    /// As [`all`](Self::all); not at all if the condition does not hold.
-    ///
-    /// # Panics
-    /// As [`all`](Self::all); with what the condition panics with.
-    ///
-    /// ```
-    /// let scripts = segno::script::Scripts::<i32>::new();
-    /// scripts.spawn("fight on", |s| {
-    ///     let won = s.run_while(|health: &i32| *health > 0, |s| s.wait(60));
-    ///     assert!(won.is_none());
-    ///     *s.world() = 100; // at the inn
-    /// });
-    /// let mut health = 1;
-    /// scripts.tick(&mut health, 1);
-    /// health = 0;
-    /// scripts.tick(&mut health, 1);
-    /// assert_eq!(health, 100);
-    /// ```
-    #[track_caller]
-    pub fn run_while<T>(
-        &mut self,
-        mut holds: impl FnMut(&W) -> bool + 'static,
-        body: impl FnOnce(&mut Script<W>) -> T,
-    ) -> Option<T> {
-        let call = Call::here("run_while");
-        if !holds(self.world()) {
-            return None;
-        }
-        let trigger: Trigger<'_, W> = Box::new(move |s: &Script<W>, number| {
-            s.until_holds(move |world| !holds(world), number)
-        });
-        self.guard(call, trigger, body)
     }
 }
 

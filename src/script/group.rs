@@ -8,7 +8,7 @@
 //!
 //! Groups form a tree. Time flows from the root downwards: each clock advances by what its parent's did,
 //! times its scale, or not at all while it or anything above it is paused. Timers hang on the clock that they
-//! wait for, in the order of their deadlines, so that an advance looks only at those that are due.
+//! wait for.
 //!
 //! A script of a paused group is not resumed. What wakes it meanwhile is kept, in order, and delivered when
 //! the last pause is taken back.
@@ -23,54 +23,10 @@ use std::time::Duration;
 
 use super::kernel::Kernel;
 use super::record::{Record, State};
+use super::timers::Timers;
 
 /// A scale of one, with 32 bits for what is less.
 const ONE: u64 = 1 << 32;
-
-/// Scripts that wait for a moment, by deadline and by the number of their wait.
-pub(super) struct Timers {
-    /// Who waits.
-    waiting: RefCell<BTreeMap<(u64, u64), Rc<Record>>>,
-    /// Nobody is due before this, so that a tick need not look.
-    next: Cell<u64>,
-}
-
-impl Timers {
-    /// Nobody.
-    fn new() -> Self {
-        Self { waiting: RefCell::default(), next: Cell::new(u64::MAX) }
-    }
-
-    /// Adds a script.
-    #[inline]
-    pub(super) fn add(&self, deadline: u64, wait: u64, record: Rc<Record>) {
-        self.waiting.borrow_mut().insert((deadline, wait), record);
-        self.next.set(self.next.get().min(deadline));
-    }
-
-    /// Takes a script out.
-    pub(super) fn remove(&self, deadline: u64, wait: u64) {
-        self.waiting.borrow_mut().remove(&(deadline, wait));
-    }
-
-    /// Takes everybody whose deadline has come.
-    #[inline]
-    fn take_due(&self, now: u64, due: &mut Vec<(u64, Rc<Record>)>) {
-        if now < self.next.get() {
-            return;
-        }
-        let mut waiting = self.waiting.borrow_mut();
-        self.next.set(u64::MAX);
-        while let Some(first) = waiting.first_entry() {
-            let (deadline, wait) = *first.key();
-            if deadline > now {
-                self.next.set(deadline);
-                break;
-            }
-            due.push((wait, first.remove()));
-        }
-    }
-}
 
 /// What a group is, behind its handles.
 pub(super) struct Circle {
@@ -97,9 +53,9 @@ pub(super) struct Circle {
     /// Whether it or anything above it is paused.
     stopped: Cell<bool>,
     /// Who waits for its clock.
-    pub(super) timers: Timers,
+    pub(super) timers: Timers<Rc<Record>>,
     /// Who waits for its frames.
-    pub(super) frames: Timers,
+    pub(super) frames: Timers<Rc<Record>>,
     /// Scripts of it that were woken while it was stopped, by the number of the wake.
     held: RefCell<BTreeMap<u64, Rc<Record>>>,
 }
@@ -196,30 +152,21 @@ impl Circle {
         self.each_child(|child| child.advance(delta, real));
     }
 
-    /// Counts a frame.
-    pub(super) fn count_frame(&self) {
+    /// Counts a frame, and takes everybody whose deadline has come, here and below.
+    pub(super) fn begin_frame(&self, due: &mut Vec<(u64, Rc<Record>)>) {
         if !self.stopped.get() {
             self.frame.set(self.frame.get() + 1);
         }
-        self.each_child(Circle::count_frame);
+        self.timers.take_due(self.now.get(), due);
+        self.frames.take_due(self.frame.get(), due);
+        self.each_child(|child| child.begin_frame(due));
     }
 
     /// Calls `f` with each group in this one. `f` makes and drops no groups.
-    fn each_child(&self, f: impl Fn(&Circle)) {
+    fn each_child(&self, mut f: impl FnMut(&Circle)) {
         for child in self.children.borrow().iter() {
             if let Some(child) = child.upgrade() {
                 f(&child);
-            }
-        }
-    }
-
-    /// Takes everybody whose deadline has come, here and below.
-    pub(super) fn take_due(&self, due: &mut Vec<(u64, Rc<Record>)>) {
-        self.timers.take_due(self.now.get(), due);
-        self.frames.take_due(self.frame.get(), due);
-        for child in self.children.borrow().iter() {
-            if let Some(child) = child.upgrade() {
-                child.take_due(due);
             }
         }
     }

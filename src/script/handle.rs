@@ -58,7 +58,7 @@ impl<T> Place<T> {
         Some(match record.end.borrow().as_ref()? {
             End::Done => Outcome::Done(self.0.take()?),
             End::Cancelled => Outcome::Cancelled,
-            End::Panicked(info) => Outcome::Panicked(info.clone()),
+            End::Panicked(info) => Outcome::Panicked((**info).clone()),
         })
     }
 
@@ -74,7 +74,7 @@ impl<T> Place<T> {
         Some(match record.end.borrow().as_ref()? {
             End::Done => Outcome::Done(copy?),
             End::Cancelled => Outcome::Cancelled,
-            End::Panicked(info) => Outcome::Panicked(info.clone()),
+            End::Panicked(info) => Outcome::Panicked((**info).clone()),
         })
     }
 }
@@ -150,12 +150,8 @@ impl<T> fmt::Debug for Handle<T> {
 
 /// A script that borrows, inside [`Script::scope`](super::Script::scope).
 pub struct ScopedHandle<'scope, T> {
-    /// The script.
-    pub(super) record: Rc<Record>,
-    /// What it returns.
-    pub(super) place: Rc<Place<T>>,
-    /// Its scheduler.
-    pub(super) kernel: Weak<Kernel>,
+    /// The script, from outside. Nobody else has a clone of it.
+    pub(super) handle: Handle<T>,
     /// Neither longer nor shorter than the scope.
     pub(super) scope: std::marker::PhantomData<&'scope mut &'scope ()>,
 }
@@ -163,31 +159,27 @@ pub struct ScopedHandle<'scope, T> {
 impl<T> ScopedHandle<'_, T> {
     /// Its number.
     pub fn id(&self) -> ScriptId {
-        self.record.id
+        self.handle.id()
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.record.name
+        self.handle.name()
     }
 
     /// Whether it has ended.
     pub fn is_finished(&self) -> bool {
-        self.record.end.borrow().is_some()
+        self.handle.is_finished()
     }
 
     /// Cancels it: see [`Scripts::cancel`](super::Scripts::cancel).
     pub fn cancel(&self) -> bool {
-        self.kernel.upgrade().is_some_and(|kernel| kernel.cancel(&self.record))
+        self.handle.cancel()
     }
 }
 
 impl<T> fmt::Debug for ScopedHandle<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScopedHandle")
-            .field("id", &self.id())
-            .field("name", &self.name())
-            .field("is_finished", &self.is_finished())
-            .finish_non_exhaustive()
+        f.debug_tuple("ScopedHandle").field(&self.handle).finish()
     }
 }

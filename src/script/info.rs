@@ -90,7 +90,7 @@ impl Info {
         Self {
             id: record.id,
             name: record.name.clone(),
-            label: record.label.borrow().clone(),
+            label: record.extras.get().and_then(|extras| extras.label.borrow().clone()),
             activity: match record.state.get() {
                 State::Ready => Activity::Ready,
                 State::Held => Activity::Held,

@@ -24,13 +24,17 @@ use std::time::{Duration, Instant};
 use super::event::Events;
 use super::group::Circle;
 use super::info::{PanicInfo, SlowInfo, Stubborn, TickReport};
-use super::lend::{Perch, Stage};
+use super::lend::Stage;
 use super::owner::Deaths;
-use super::record::{Family, Link, Record, ScriptId, State, Wait};
+use super::record::{Link, Record, ScriptId, State};
 use super::run::{AHEAD, Budget};
 use super::scripts::PanicPolicy;
 use super::spawn::Making;
 use crate::coroutine::Payload;
+use crate::stacks::Request;
+
+/// How many blank records are kept: 400 KiB.
+const SPARE: usize = 1024;
 
 /// A condition, without the type of its world.
 pub(super) type Condition = Box<dyn FnMut(&dyn Any) -> bool>;
@@ -78,9 +82,7 @@ pub(super) struct Settings {
 pub(super) struct Kernel {
     /// What does not change.
     pub(super) settings: Settings,
-    /// The world's type.
-    pub(super) world_type: TypeId,
-    /// The same, for messages.
+    /// The name of the world's type, for messages.
     pub(super) world_name: &'static str,
     /// The world, during a tick.
     pub(super) stage: Stage,
@@ -90,6 +92,10 @@ pub(super) struct Kernel {
     slots: RefCell<Vec<Option<Rc<Record>>>>,
     /// Indices that nobody has.
     vacant: RefCell<Vec<u32>>,
+    /// Blank records, of scripts that are over.
+    spare: RefCell<Vec<Rc<Record>>>,
+    /// The stack of a script that does not ask for another; `None` before the first.
+    pub(super) usual_request: Cell<Option<Request>>,
     /// How many scripts there are.
     live: Cell<usize>,
     /// How many scripts there have been.
@@ -100,10 +106,14 @@ pub(super) struct Kernel {
     pub(super) ready: RefCell<VecDeque<Rc<Record>>>,
     /// How many of those a tick left.
     pub(super) left: Cell<usize>,
+    /// The priority and the number of the last of those woken since.
+    newest: Cell<(i32, u64)>,
+    /// Whether those have come in the order of their priorities and numbers.
+    pub(super) in_order: Cell<bool>,
     /// Who is due; empty but for its memory between two ticks.
     pub(super) due: Cell<Vec<(u64, Rc<Record>)>>,
-    /// Who waits for which phase.
-    phases: RefCell<BTreeMap<u32, Phased>>,
+    /// Who waits for which phase, by phase.
+    phases: RefCell<Vec<(u32, Phased)>>,
     /// Who waits for a condition, by priority and number.
     pub(super) predicates: RefCell<BTreeMap<(i32, u64), Predicate>>,
     /// Who waits for events.
@@ -124,16 +134,20 @@ pub(super) struct Kernel {
     pub(super) panic_hook: RefCell<Option<PanicHook>>,
     /// Who is told of long resumes.
     pub(super) slow_hook: RefCell<Option<SlowHook>>,
+    /// Whether there is such a hook.
+    pub(super) is_timed: Cell<bool>,
     /// The line that called the tick that is under way.
     pub(super) ticking: Cell<Option<&'static Location<'static>>>,
     /// The number of the tick.
     pub(super) tick: Cell<u64>,
     /// Whether everything is to end, shields or not.
     pub(super) closing: Cell<bool>,
-    /// What has happened in this tick; what was spawned before it counts.
+    /// How often scripts were resumed in this tick.
+    pub(super) resumes: Cell<usize>,
+    /// What else has happened in this tick; what was spawned before it counts.
     pub(super) report: RefCell<TickReport>,
     /// A panic, or the cancellation of what runs the tick, that is to come out of it.
-    pub(super) outgoing: Cell<Option<Payload>>,
+    pub(super) outgoing: RefCell<Option<Payload>>,
     /// Who was given up since that was asked for.
     pub(super) stubborn: RefCell<Vec<Stubborn>>,
     /// Since when the script that runs computes, if it asked: see [`Script::budget`](super::Script::budget).
@@ -147,17 +161,20 @@ impl Kernel {
     pub(super) fn new<W: 'static>(settings: Settings, seed: u64) -> Self {
         Self {
             settings,
-            world_type: TypeId::of::<W>(),
             world_name: std::any::type_name::<W>(),
-            stage: Stage::new(),
+            stage: Stage::new(TypeId::of::<W>()),
             root: Circle::root(),
             slots: RefCell::default(),
             vacant: RefCell::default(),
+            spare: RefCell::default(),
+            usual_request: Cell::new(None),
             live: Cell::new(0),
             serial: Cell::new(0),
             number: Cell::new(0),
             ready: RefCell::default(),
             left: Cell::new(0),
+            newest: Cell::new((i32::MIN, 0)),
+            in_order: Cell::new(true),
             due: Cell::default(),
             phases: RefCell::default(),
             predicates: RefCell::default(),
@@ -170,11 +187,13 @@ impl Kernel {
             random: Cell::new(seed),
             panic_hook: RefCell::default(),
             slow_hook: RefCell::default(),
+            is_timed: Cell::new(false),
             ticking: Cell::new(None),
             tick: Cell::new(0),
             closing: Cell::new(false),
+            resumes: Cell::new(0),
             report: RefCell::default(),
-            outgoing: Cell::new(None),
+            outgoing: RefCell::default(),
             stubborn: RefCell::default(),
             computing_since: Cell::new(None),
             handles: Cell::new(0),
@@ -198,8 +217,8 @@ impl Kernel {
     // ---- who is there
 
     /// A record that nobody knows of yet: [`enter`](Self::enter) or [`forget`](Self::forget) it.
+    #[inline(always)]
     pub(super) fn record(&self, making: Making, parent: Option<Rc<Record>>) -> Rc<Record> {
-        let Making { name, priority, group, owner, request, is_body, spawned_at } = making;
         let index = self.vacant.borrow_mut().pop().unwrap_or_else(|| {
             let mut slots = self.slots.borrow_mut();
             slots.push(None);
@@ -207,44 +226,23 @@ impl Kernel {
         });
         let serial = self.serial.get() + 1;
         self.serial.set(serial);
-        Rc::new(Record {
-            id: ScriptId { serial, index },
-            name,
-            label: RefCell::default(),
-            priority,
-            group,
-            owner,
-            request,
-            parent,
-            spawned_at,
-            born: self.root.now(),
-            state: Cell::new(State::Waiting),
-            core: Cell::new(None),
-            perch: Perch::empty(),
-            stack_pointer: Cell::new(0),
-            wait: Cell::new(Wait { number: 0, what: "spawn", at: spawned_at }),
-            link: Cell::default(),
-            held: Cell::new(0),
-            fallible: Cell::new(false),
-            shields: Cell::new(0),
-            cancelled: Cell::new(false),
-            signal: Cell::new(0),
-            raised: Cell::new(0),
-            stubborn: Cell::new(false),
-            exits: RefCell::default(),
-            children: RefCell::default(),
-            family: Cell::new(Family::Each),
-            family_is_over: Cell::new(false),
-            is_body,
-            child_panic: Cell::new(None),
-            joiners: RefCell::default(),
-            payload: Cell::new(None),
-            end: RefCell::default(),
-            resumes: Cell::new(0),
-            lately: Cell::new((0, 0)),
-            spent: Cell::new(0),
-            peak: Cell::new(None),
-        })
+        let spare = self.spare.borrow_mut().pop();
+        let mut record = spare.unwrap_or_else(|| Record::blank(&self.root, making.spawned_at));
+        let new = Rc::get_mut(&mut record).expect("nobody else knows a blank one");
+        new.begin(ScriptId { serial, index }, self.root.now(), making, parent);
+        record
+    }
+
+    /// Keeps the memory of a record for the next, if its script is over and nobody else knows it any more.
+    #[inline]
+    pub(super) fn recycle(&self, mut record: Rc<Record>) {
+        if !record.has_ended() || self.spare.borrow().len() == SPARE {
+            return;
+        }
+        if let Some(old) = Rc::get_mut(&mut record) {
+            old.let_go(&self.root);
+            self.spare.borrow_mut().push(record);
+        }
     }
 
     /// Takes in a script that has its coroutine; it is ready, unless its owner is dead already.
@@ -266,7 +264,7 @@ impl Kernel {
         self.live.set(self.live.get() + 1);
         self.count(|report| report.spawned += 1);
         if let Some(parent) = &record.parent {
-            parent.children.borrow_mut().push(record.clone());
+            parent.extras().children.borrow_mut().push(record.clone());
         }
         if let Some(bond) = &record.owner {
             self.owned.borrow_mut().insert((bond.number, record.id.serial), record.clone());
@@ -280,8 +278,8 @@ impl Kernel {
 
     /// Takes a script out of all lists of those that are there. What is dropped by that is given back.
     #[must_use]
-    pub(super) fn strike(&self, record: &Rc<Record>) -> (Option<Rc<Record>>, Option<Rc<dyn Any>>) {
-        let gone = self.slots.borrow_mut()[record.id.index as usize].take();
+    pub(super) fn strike(&self, record: &Rc<Record>) -> Option<Rc<dyn Any>> {
+        self.slots.borrow_mut()[record.id.index as usize] = None;
         self.vacant.borrow_mut().push(record.id.index);
         self.live.set(self.live.get() - 1);
         if let Some(bond) = &record.owner {
@@ -291,7 +289,7 @@ impl Kernel {
         if singletons.get(&record.name).is_some_and(|single| Rc::ptr_eq(single, record)) {
             singletons.remove(&record.name);
         }
-        (gone, self.places.borrow_mut().remove(&record.id))
+        self.places.borrow_mut().remove(&record.id)
     }
 
     /// The script with this number, if it is there.
@@ -344,7 +342,7 @@ impl Kernel {
     // ---- waking
 
     /// Gives a script its place in the ready queue, or keeps the wake if its group is paused.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enqueue(&self, record: Rc<Record>) {
         if record.group.is_stopped() {
             let number = self.next_number();
@@ -352,12 +350,23 @@ impl Kernel {
             circle.hold(number, record);
         } else {
             record.state.set(State::Ready);
+            let order = record.order();
+            if order < self.newest.replace(order) {
+                self.in_order.set(false);
+            }
             self.ready.borrow_mut().push_back(record);
         }
     }
 
+    /// Whoever is woken from here on is sorted in the next tick.
+    pub(super) fn begin_wakes(&self) {
+        self.left.set(self.ready.borrow().len());
+        self.newest.set((i32::MIN, 0));
+        self.in_order.set(true);
+    }
+
     /// Ends a wait, if the script is still in it. Whoever calls has taken it out of where it was registered.
-    #[inline]
+    #[inline(always)]
     pub(super) fn wake(&self, record: Rc<Record>, number: u64) -> bool {
         if record.state.get() != State::Waiting || record.wait.get().number != number {
             return false;
@@ -368,15 +377,15 @@ impl Kernel {
     }
 
     /// Ends the waits of many, and empties the list. Fetches those records first that come a bit later.
+    #[inline(always)]
     pub(super) fn wake_all(&self, waiting: &mut Vec<(u64, Rc<Record>)>) {
-        for at in 0..waiting.len() {
-            if let Some((_, later)) = waiting.get(at + AHEAD) {
-                later.prefetch();
+        let mut waiting = waiting.drain(..);
+        while let Some((number, record)) = waiting.next() {
+            if let Some((_, later)) = waiting.as_slice().get(AHEAD) {
+                later.prefetch_wait();
             }
-            let (number, record) = &waiting[at];
-            self.wake(record.clone(), *number);
+            self.wake(record, number);
         }
-        waiting.clear();
     }
 
     /// Delivers what was kept while groups were paused, in the order in which it came.
@@ -395,26 +404,32 @@ impl Kernel {
     #[inline]
     pub(super) fn add_to_phase(&self, phase: u32, record: &Rc<Record>, number: u64) {
         let mut phases = self.phases.borrow_mut();
-        phases.entry(phase).or_default().waiting.push((number, record.clone()));
+        let at = phases.binary_search_by_key(&phase, |(phase, _)| *phase);
+        let at = at.unwrap_or_else(|at| {
+            phases.insert(at, (phase, Phased::default()));
+            at
+        });
+        phases[at].1.waiting.push((number, record.clone()));
+    }
+
+    /// Does something with the list of a phase, if there is one. `f` calls nobody.
+    #[inline]
+    fn with_phase<R>(&self, phase: u32, f: impl FnOnce(&mut Phased) -> R) -> Option<R> {
+        let mut phases = self.phases.borrow_mut();
+        let at = phases.binary_search_by_key(&phase, |(phase, _)| *phase).ok()?;
+        Some(f(&mut phases[at].1))
     }
 
     /// Wakes those that wait for a phase.
     pub(super) fn wake_phase(&self, phase: u32) {
-        let mut waiting = match self.phases.borrow_mut().get_mut(&phase) {
-            Some(phased) if !phased.waiting.is_empty() => {
-                phased.stale = 0;
-                mem::take(&mut phased.waiting)
-            }
-            _ => return,
-        };
+        let waiting = self.with_phase(phase, |phased| {
+            phased.stale = 0;
+            (!phased.waiting.is_empty()).then(|| mem::take(&mut phased.waiting))
+        });
+        let Some(mut waiting) = waiting.flatten() else { return };
         self.wake_all(&mut waiting);
         // The list keeps its memory.
-        let mut phases = self.phases.borrow_mut();
-        if let Some(phased) = phases.get_mut(&phase) {
-            if phased.waiting.is_empty() {
-                phased.waiting = waiting;
-            }
-        }
+        self.with_phase(phase, |phased| phased.waiting = waiting);
     }
 
     /// Takes a script out of where it is registered. What is dropped by that is given back.
@@ -428,7 +443,7 @@ impl Kernel {
         match record.link.take() {
             Link::Nothing => {}
             Link::Phase(phase) => {
-                if let Some(phased) = self.phases.borrow_mut().get_mut(&phase) {
+                self.with_phase(phase, |phased| {
                     phased.stale += 1;
                     if phased.stale > 32 && phased.stale * 2 > phased.waiting.len() {
                         phased.stale = 0;
@@ -438,13 +453,15 @@ impl Kernel {
                                 && !Rc::ptr_eq(other, record)
                         });
                     }
-                }
+                });
             }
-            Link::Clock(circle, deadline) => {
-                circle.timers.remove(deadline, number);
+            Link::Clock(circle, place) => {
+                let circle = circle.as_ref().unwrap_or(&record.group);
+                circle.timers.remove(place, number);
             }
-            Link::Frames(circle, deadline) => {
-                circle.frames.remove(deadline, number);
+            Link::Frames(circle, place) => {
+                let circle = circle.as_ref().unwrap_or(&record.group);
+                circle.frames.remove(place, number);
             }
             Link::Event(key) => return self.events.remove(key, number),
             Link::Predicate => {
@@ -453,7 +470,7 @@ impl Kernel {
                 return predicate.map(|predicate| Box::new(predicate.holds) as Box<dyn Any>);
             }
             Link::End(target) => {
-                target.joiners.borrow_mut().retain(|&(_, other)| other != number);
+                target.extras().joiners.borrow_mut().retain(|&(_, other)| other != number);
             }
         }
         None

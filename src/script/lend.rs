@@ -45,7 +45,9 @@ use crate::stacks::SpawnError;
 
 /// The world of the tick that is under way, and who may touch it.
 pub(super) struct Stage {
-    /// The world; `None` outside a tick.
+    /// The type of the world.
+    world_type: TypeId,
+    /// The world, which is of that type; `None` outside a tick.
     world: Cell<Option<NonNull<dyn Any>>>,
     /// The script that runs; null when none does.
     actor: Cell<*const Record>,
@@ -60,14 +62,20 @@ pub(super) struct Lent<'a> {
 }
 
 impl Stage {
-    /// One without a world.
-    pub(super) fn new() -> Self {
-        Self { world: Cell::new(None), actor: Cell::new(ptr::null()), shown: Cell::new(false) }
+    /// One for worlds of this type, without one.
+    pub(super) fn new(world_type: TypeId) -> Self {
+        Self {
+            world_type,
+            world: Cell::new(None),
+            actor: Cell::new(ptr::null()),
+            shown: Cell::new(false),
+        }
     }
 
     /// Lends a world until the guard is dropped. There is none yet.
     pub(super) fn lend<'a>(&'a self, world: &'a mut dyn Any) -> Lent<'a> {
         assert!(self.world.get().is_none(), "one world at a time");
+        assert!((*world).type_id() == self.world_type, "the scheduler is of this type");
         self.world.set(Some(NonNull::from(world)));
         Lent { stage: self }
     }
@@ -77,11 +85,10 @@ impl Stage {
         !self.actor.get().is_null()
     }
 
-    /// Runs `f`, which resumes this script and comes back when it has paused or ended.
+    /// This script runs until the guard is dropped, which is when it has paused or ended.
     #[inline(always)]
-    pub(super) fn act<R>(&self, record: &Record, f: impl FnOnce() -> R) -> R {
-        let _leave = Leave { stage: self, before: self.actor.replace(record) };
-        f()
+    pub(super) fn act(&self, record: &Record) -> Leave<'_> {
+        Leave { stage: self, before: self.actor.replace(record) }
     }
 
     /// Shows the world to a closure. Only where no script runs and no other closure has it; `None` if there
@@ -105,7 +112,7 @@ impl Drop for Lent<'_> {
 }
 
 /// Notes who ran before when it is dropped.
-struct Leave<'a> {
+pub(super) struct Leave<'a> {
     /// Where.
     stage: &'a Stage,
     /// Who ran before.
@@ -113,6 +120,7 @@ struct Leave<'a> {
 }
 
 impl Drop for Leave<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
         self.stage.actor.set(self.before);
     }
@@ -189,7 +197,7 @@ impl<W: 'static> Script<W> {
     #[track_caller]
     pub fn world(&mut self) -> &mut W {
         let stage = &self.kernel.stage;
-        let Some(mut world) = stage.world.get() else {
+        let Some(world) = stage.world.get() else {
             panic!("there is no world outside a tick ({})", self.record);
         };
         assert!(
@@ -197,12 +205,13 @@ impl<W: 'static> Script<W> {
             "{} asked for the world while it does not run",
             self.record
         );
-        // SAFETY: the guard of `lend` borrows the world and clears the pointer before it goes, so it is
-        // there. This script runs, so no closure is shown the world, and no other script runs. The reference
-        // borrows the one `&mut Script` that this script's stack has, which every pause needs; and what the
-        // stack pauses with otherwise (a task that ticks us) stops the whole tick.
-        let world: &mut dyn Any = unsafe { world.as_mut() };
-        world.downcast_mut().expect("the scheduler is of this type")
+        assert!(stage.world_type == TypeId::of::<W>(), "the scheduler is of this type");
+        // SAFETY: it is a `W`: of the stage's type, which `lend` has seen to, and that was just compared. The guard
+        // of `lend` borrows the world and clears the pointer before it goes, so it is there. This script runs, so
+        // no closure is shown the world, and no other script runs. The reference borrows the one `&mut Script`
+        // that this script's stack has, which every pause needs; and what the stack pauses with otherwise (a task
+        // that ticks us) stops the whole tick.
+        unsafe { world.cast().as_mut() }
     }
 
     /// Calls a closure with the world: for an expression that uses it several times.
@@ -335,7 +344,7 @@ pub(super) fn embody<W: 'static>(
 ) -> Result<(), SpawnError> {
     let body = body(kernel.clone(), record.clone(), f);
     let core = Core::new_static(plan(record), Some(record.name.clone()), body)?;
-    record.core.set(Some(core));
+    record.set_core(core);
     Ok(())
 }
 
@@ -372,7 +381,7 @@ impl<'scope, W: 'static> Scope<'scope, '_, W> {
         // given up with it, and `lend` does not go on at all.
         match unsafe { Core::new(plan(&record), Some(record.name.clone()), body) } {
             Ok(core) => {
-                record.core.set(Some(core));
+                record.set_core(core);
                 self.kernel.enter(&record);
                 Ok(record)
             }
@@ -414,7 +423,7 @@ pub(super) fn lend<'env, W: 'static>(
     }
     wait(script);
     // Otherwise the bomb goes off: children would go on with what this frame owns.
-    if scope.parent.children.borrow().is_empty() {
+    if !scope.parent.has_children() {
         bomb.disarm();
     }
     made.unwrap_or_else(|payload| resume_unwind(payload))
@@ -481,7 +490,7 @@ pub fn current<W: 'static, R>(f: impl FnOnce(&mut Script<W>) -> R) -> R {
         panic!("`current` at {at}: {} is taken by the `current` at {taken_at}", slot.record);
     }
     assert!(
-        slot.kernel.world_type == TypeId::of::<W>(),
+        slot.kernel.stage.world_type == TypeId::of::<W>(),
         "`current` at {at}: the world of {} (made reachable at {}) is a `{}`",
         slot.record,
         slot.opened_at,

@@ -17,13 +17,14 @@
 // | file | what |
 // |---|---|
 // | `time` | seconds, durations, frames |
+// | `timers` | who waits for a clock |
 // | `group` | clocks, pauses, and the tree of them |
 // | `record` | one script, and its life |
 // | `kernel` | who is there, who is ready, who waits |
 // | `run`, `ending` | a tick; how scripts end |
 // | `event`, `owner`, `exit` | events and mailboxes; owners; exit closures |
 // | `lend` | the world, frames, scripts: all that is unsafe |
-// | `wait`, `family`, `clean`, `fallible`, `tween`, `rng` | what a script can do |
+// | `wait`, `clock`, `family`, `limit`, `clean`, `fallible`, `tween`, `rng` | what a script can do |
 // | `spawn`, `handle`, `info`, `scripts` | what a game can do |
 //
 // It needs no event loop. A script is an ordinary coroutine of the room below: a pause of anything around it is
@@ -32,6 +33,7 @@
 mod time;
 mod exit;
 mod info;
+mod timers;
 mod group;
 mod record;
 mod event;
@@ -43,7 +45,9 @@ mod ending;
 mod handle;
 mod spawn;
 mod wait;
+mod clock;
 mod family;
+mod limit;
 mod clean;
 mod fallible;
 mod rng;
@@ -53,14 +57,15 @@ mod scripts;
 #[doc(inline)]
 pub use crate::{script_all as all, script_race as race};
 pub use clean::Cancelled;
+pub use clock::Beat;
 pub use event::Mailbox;
 pub use exit::ExitId;
 pub use fallible::Fallible;
-pub use family::Elapsed;
 pub use group::Group;
 pub use handle::{Handle, Outcome, ScopedHandle};
 pub use info::{Activity, Info, PanicInfo, SlowInfo, Stubborn, TickReport};
 pub use lend::{Scope, Script, current};
+pub use limit::Elapsed;
 pub use owner::Owner;
 pub use record::ScriptId;
 pub use rng::Rng;
@@ -69,4 +74,3 @@ pub use scripts::{Builder, PanicPolicy, Scripts, WeakScripts};
 pub use spawn::{Singleton, Spawn};
 pub use time::{Frames, Late, Span, Time, frames};
 pub use tween::{Blend, Ease};
-pub use wait::Beat;

@@ -187,6 +187,7 @@ impl<W: 'static> Scripts<W> {
     ///
     /// # Panics
     /// When no stack can be had.
+    #[inline]
     #[track_caller]
     pub fn spawn<T: 'static>(
         &self,
@@ -200,6 +201,7 @@ impl<W: 'static> Scripts<W> {
     ///
     /// # Panics
     /// When no stack can be had.
+    #[inline]
     #[track_caller]
     pub fn spawn_with<T: 'static>(
         &self,
@@ -217,6 +219,7 @@ impl<W: 'static> Scripts<W> {
     ///
     /// # Errors
     /// When the size makes no sense or no stack can be had. The closure is dropped.
+    #[inline]
     #[track_caller]
     pub fn try_spawn<T: 'static>(
         &self,
@@ -432,7 +435,7 @@ impl<W: 'static> Scripts<W> {
         let mut next: Vec<_> = self.kernel.find(id).into_iter().collect();
         while let Some(record) = next.pop() {
             all.push(Info::of(&record, now));
-            next.extend(record.children.borrow().iter().rev().cloned());
+            next.extend(record.children().into_iter().rev());
         }
         all
     }
@@ -450,6 +453,7 @@ impl<W: 'static> Scripts<W> {
     /// resume.
     pub fn on_slow(&self, limit: Duration, f: impl Fn(&SlowInfo) + 'static) {
         let old = self.kernel.slow_hook.borrow_mut().replace((limit, Rc::new(f)));
+        self.kernel.is_timed.set(true);
         drop(old);
     }
 

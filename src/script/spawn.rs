@@ -114,22 +114,43 @@ pub(super) struct Making {
     pub(super) spawned_at: &'static Location<'static>,
 }
 
-/// The stack for this many bytes of frames.
-pub(super) fn request(
-    bytes: Option<usize>,
-    measure: bool,
-    at: &'static Location<'static>,
-) -> Result<Request, SpawnError> {
-    let mut builder = StackBuilder::new().measure(measure);
-    if let Some(bytes) = bytes {
-        builder = builder.stack_size(bytes);
-    }
-    let (plan, _) = builder.plan(at, crate::coroutine::Lender::Nobody, false)?;
-    Ok(plan.request)
-}
-
 impl Kernel {
+    /// The stack for this many bytes of frames; if it does not say, for as many as is usual here.
+    #[inline]
+    fn request(
+        &self,
+        bytes: Option<usize>,
+        at: &'static Location<'static>,
+    ) -> Result<Request, SpawnError> {
+        match (bytes, self.usual_request.get()) {
+            (None, Some(request)) => Ok(request),
+            _ => self.work_out_request(bytes, at),
+        }
+    }
+
+    /// The same, the long way.
+    #[cold]
+    fn work_out_request(
+        &self,
+        bytes: Option<usize>,
+        at: &'static Location<'static>,
+    ) -> Result<Request, SpawnError> {
+        let mut builder = StackBuilder::new().measure(self.settings.measure);
+        if let Some(bytes) = bytes.or(self.settings.stack_size) {
+            builder = builder.stack_size(bytes);
+        }
+        let (plan, _) = builder.plan(at, crate::coroutine::Lender::Nobody, false)?;
+        if bytes.is_none() {
+            self.usual_request.set(Some(plan.request));
+        }
+        Ok(plan.request)
+    }
+
     /// Spawns a script; `from` is the one that does.
+    ///
+    /// Inlined, as what it is called by, because what goes in and comes out would be copied otherwise, several
+    /// times, in pieces of another size than those in which it was written: each costs the processor some ns.
+    #[inline(always)]
     pub(super) fn spawn<W: 'static, T: 'static>(
         self: &Rc<Self>,
         from: Option<&Rc<Record>>,
@@ -165,7 +186,7 @@ impl Kernel {
                 (None, None) => self.root.clone(),
             },
             owner: owner.or_else(|| from.and_then(|from| from.owner.clone())),
-            request: request(stack_size.or(self.settings.stack_size), self.settings.measure, at)?,
+            request: self.request(stack_size, at)?,
             is_body: false,
             spawned_at: at,
         };
@@ -199,7 +220,7 @@ impl Kernel {
         self.admit(record);
         let number = self.next_number();
         record.wait.set(Wait { number, what: "restart", at: record.spawned_at });
-        running.joiners.borrow_mut().push((record.clone(), number));
+        running.extras().joiners.borrow_mut().push((record.clone(), number));
         record.link.set(Link::End(running.clone()));
         self.cancel(running);
         if record.owner.as_ref().is_some_and(|bond| bond.is_dead()) {

@@ -79,11 +79,21 @@ pub const fn frames(count: u32) -> Frames {
     Frames(count)
 }
 
-/// Seconds as nanoseconds.
+/// Seconds as nanoseconds, to the nearest. By hand, because `f64::round` is a call of the system's library.
+#[inline]
 fn nanos(seconds: f64) -> Result<u64, NoTime> {
-    let nanos = (seconds * SECOND).round();
-    // Above this a float has no next integer; it is 584 years.
-    if (0.0..u64::MAX as f64).contains(&nanos) { Ok(nanos as u64) } else { Err(NoTime { seconds }) }
+    /// 2^63: from here on a float is a whole number.
+    const WHOLE: f64 = (1_u64 << 63) as f64;
+    let nanos = seconds * SECOND;
+    if nanos > -0.5 && nanos < WHOLE {
+        let whole = nanos as i64;
+        Ok(whole as u64 + u64::from(nanos - whole as f64 >= 0.5))
+    } else if nanos >= WHOLE && nanos < u64::MAX as f64 {
+        // Above this a float has no next integer; it is 584 years.
+        Ok(nanos as u64)
+    } else {
+        Err(NoTime { seconds })
+    }
 }
 
 /// Implements the traits for a type of numbers.
@@ -91,6 +101,7 @@ macro_rules! seconds {
     ($($number:ty)*) => {$(
         impl Sealed for $number {
             #[allow(private_interfaces, reason = "nobody outside can call it")]
+            #[inline]
             fn amount(self) -> Result<Amount, NoTime> {
                 nanos(f64::from(self)).map(Amount::Nanos)
             }
@@ -104,6 +115,7 @@ seconds!(f32 f64 i32 u32 u16 u8);
 
 impl Sealed for Duration {
     #[allow(private_interfaces, reason = "nobody outside can call it")]
+    #[inline]
     fn amount(self) -> Result<Amount, NoTime> {
         let nanos = u64::try_from(self.as_nanos());
         nanos.map(Amount::Nanos).map_err(|_| NoTime { seconds: self.as_secs_f64() })
@@ -114,6 +126,7 @@ impl Time for Duration {}
 
 impl Sealed for Frames {
     #[allow(private_interfaces, reason = "nobody outside can call it")]
+    #[inline]
     fn amount(self) -> Result<Amount, NoTime> {
         Ok(Amount::Frames(self.0))
     }
