@@ -28,8 +28,9 @@ use crate::wait::{is_started, release};
 const OLDEST_AFTER: u32 = 61;
 /// How much is taken from another one at once, at most.
 const MOST: usize = 32;
-/// So many that were started otherwise may stay in its queue, or as many as others are there.
-const LEFT_BEHIND: usize = 64;
+/// So many that were started otherwise may stay in its queue, a quarter of a megabyte, or as many as others are there: to
+/// look seldom is cheaper than to put back what has not been started.
+const LEFT_BEHIND: usize = 1024;
 /// How often one looks for work before it sleeps: to fall asleep and be woken again takes longer than these looks.
 const LOOKS: u32 = 24;
 

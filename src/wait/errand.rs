@@ -237,6 +237,7 @@ impl<W: Work> Of<W> {
         },
         // SAFETY: the caller is the last that uses it.
         free: |head| {
+            // SAFETY: the caller is the last that uses it.
             drop(unsafe {
                 Kept::from_raw(NonNull::new_unchecked(head.cast_mut().cast::<Errand<W>>()))
             })
@@ -411,6 +412,29 @@ impl Head {
         }
     }
 
+    /// Both of them at once, by one exchange, for what borrows from nobody. That is possible if the handle is there, and
+    /// nobody waits at it: then the handle frees it.
+    ///
+    /// # Safety
+    /// As for [`says_done`](Self::says_done) and [`leave`](Self::leave). If it is false nothing has happened.
+    #[inline(always)]
+    unsafe fn says_done_and_leaves(this: *const Self) -> bool {
+        // SAFETY: the caller counts.
+        let head = unsafe { &*this };
+        let state = head.state.load(Ordering::Relaxed);
+        // Release: the result, and that this one does not use it any more.
+        state & (LEFT | AWAITED) == 0
+            && head
+                .state
+                .compare_exchange(
+                    state,
+                    (state | DONE) - USER,
+                    Ordering::Release,
+                    Ordering::Relaxed,
+                )
+                .is_ok()
+    }
+
     /// Both of them.
     ///
     /// # Safety
@@ -448,11 +472,15 @@ impl Head {
         inbox.push(Message::Cancel(task, reason));
     }
 
-    /// Makes a task of it.
+    /// Makes a task of it. `is_joined` says that whoever joins it has claimed it: then nobody can cancel it by the handle.
     ///
     /// # Safety
     /// The caller has claimed it, is counted as one that uses it, and leaves that to the task.
-    unsafe fn become_task(this: *const Self, home: &'static Home) -> &'static Task {
+    unsafe fn become_task(
+        this: *const Self,
+        home: &'static Home,
+        is_joined: bool,
+    ) -> &'static Task {
         // SAFETY: the caller counts.
         let head = unsafe { &*this };
         // SAFETY: claimed.
@@ -471,6 +499,9 @@ impl Head {
             if let Some(reason) = unsafe { (*head.bond).register(head) } {
                 task.root().cancel(reason);
             }
+        }
+        if is_joined && head.bond.is_null() {
+            return task;
         }
         let at = Place::At(RemoteTask::new(task), home.inbox());
         let mut place = head.place.lock().unwrap_or_else(PoisonError::into_inner);
@@ -537,6 +568,9 @@ impl Started {
     unsafe fn ends(self, task: &'static Task) {
         // SAFETY: the caller's promise.
         unsafe {
+            if (*self.0).bond.is_null() && Head::says_done_and_leaves(self.0) {
+                return task.set_ending(None);
+            }
             // While it disposes of what nobody wants it can still be cancelled, and given up.
             let waiter = Head::says_done(self.0);
             task.set_ending(None);
@@ -558,7 +592,7 @@ pub(crate) fn start(unstarted: Unstarted, home: &'static Home) -> Option<&'stati
         return None;
     }
     // SAFETY: claimed; the queue's count goes to the task.
-    Some(unsafe { Head::become_task(head, home) })
+    Some(unsafe { Head::become_task(head, home, false) })
 }
 
 /// Whether it borrows from a frame that waits for it, so that its scope says when it is to end.
@@ -783,7 +817,7 @@ impl<G> Held<G> {
             source.leaves_behind();
         }
         // SAFETY: claimed, and counted.
-        unsafe { Head::become_task(head, home) }.enqueue_first();
+        unsafe { Head::become_task(head, home, true) }.enqueue_first();
         true
     }
 
