@@ -335,7 +335,7 @@ struct Runs {
 
 impl Runs {
     /// The first one warms up and is not counted.
-    const COUNT: usize = 8;
+    const COUNT: usize = 5;
 
     fn new() -> Runs {
         Runs { began: None, took: Vec::new(), spent: Vec::new() }
