@@ -13,13 +13,15 @@
 //! | `lock.rs` | what does a lock cost that nobody else wants, and one that is handed over? |
 //! | `memory.rs` | how many bytes does a paused coroutine or task hold? |
 //!
-//! Each runs with `cargo bench -p segno-benches --bench QUESTION`, or once, as a test, with
-//! `cargo bench -p segno-benches -- --test`. Then `cargo run --release -p segno-benches --bin
-//! collect` writes `results.json` and prints the table.
+//! Each runs with `cargo bench -p segno-benches --bench QUESTION`, timed by criterion, or once, as a test, with
+//! `cargo bench -p segno-benches -- --test`.
 //!
-//! Two checks stand beside them: `--bin quick` times the headline rows a second time with a
-//! harness of its own, in under a minute; `instructions.sh` counts instructions, which repeat
-//! exactly, against `instructions.txt`.
+//! `cargo run --release -p segno-benches --bin report` asks the headlines (`headlines.rs`), with `-- --full` all
+//! questions: it has the same programs measure in rounds, times the headlines a second time in a plain loop, adds
+//! what `foreign/run.sh` has measured of rivals outside Rust, and writes `results.json`, `report.md`, `report.html`
+//! and the plots. `goals.rs` says what the figures should be.
+//!
+//! Beside them `instructions.sh` counts instructions, which repeat exactly, against `instructions.txt`.
 //!
 //! All of it is measured as a user builds: from another crate than the library's, in the plain
 //! release profile.
@@ -28,8 +30,13 @@ pub mod copies;
 pub mod tree;
 pub mod slots;
 pub mod rivals;
+pub mod quiet;
+pub mod rounds;
 pub mod row;
 pub mod question;
 pub mod apart;
 pub mod threads;
 pub mod machine;
+pub mod results;
+pub mod headlines;
+pub mod goals;

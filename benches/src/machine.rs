@@ -52,7 +52,7 @@ fn cpu_name() -> Option<String> {
 
 /// The versions of those who are measured, out of the workspace's lock file.
 fn versions() -> BTreeMap<String, String> {
-    const MEASURED: [&str; 9] = [
+    const MEASURED: [&str; 16] = [
         "segno",
         "corosensei",
         "generator",
@@ -61,6 +61,13 @@ fn versions() -> BTreeMap<String, String> {
         "async-executor",
         "async-io",
         "may",
+        "mlua",
+        "async-channel",
+        "async-lock",
+        "flume",
+        "kanal",
+        "crossbeam-channel",
+        "parking_lot",
         "criterion",
     ];
 

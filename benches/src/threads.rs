@@ -1,6 +1,6 @@
 //! Two threads that work together, each on a processor of its own.
 
-use std::sync::Barrier;
+use std::sync::{Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,4 +41,11 @@ pub fn stay_on(processor: usize) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = processor;
+}
+
+/// The processor that measuring stays on: the last, because the first has the system's work to do.
+pub fn last_processor() -> usize {
+    // Asked once: of a thread that stays on one processor the system says that there is one.
+    static LAST: OnceLock<usize> = OnceLock::new();
+    *LAST.get_or_init(|| thread::available_parallelism().map_or(0, |count| count.get() - 1))
 }
