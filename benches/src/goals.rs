@@ -10,7 +10,7 @@ pub struct Goal {
     pub case: &'static str,
     /// Which of Segno's rows there.
     pub who: &'static str,
-    /// The figure, in the case's unit.
+    /// The figure.
     pub most: Most,
     /// Why it is missed, when it is.
     pub miss: &'static str,
@@ -18,8 +18,8 @@ pub struct Goal {
 
 /// An upper limit.
 pub enum Most {
-    /// This much.
-    Of(f64),
+    /// This much, in that unit.
+    Of(f64, &'static str),
     /// So many times the row of that name in the same case.
     Times(f64, &'static str),
     /// Not yet: the text says how much, and what there is to be first.
@@ -39,85 +39,105 @@ const fn goal(
 
 /// All of them.
 pub const GOALS: &[Goal] = &[
-    goal("resume and pause", ["switch", "resume and pause", "Coroutine"], Of(3.0), SWITCH),
+    goal("resume and pause", ["switch", "resume and pause", "Coroutine"], Of(3.0, "ns"), SWITCH),
     goal(
         "the same, when a function returns between two pauses",
         ["switch", "a helper returns", "Coroutine"],
         Times(1.1, "corosensei"),
         SWITCH,
     ),
-    goal("create, run, drop", ["create", "one at a time", "Coroutine::new"], Of(20.0), ""),
+    goal("create, run, drop", ["create", "one at a time", "Coroutine::new"], Of(20.0, "ns"), ""),
     goal(
         "walk of 2^20 nodes, per node",
         ["generator", "walk of 2^20 nodes", "Generator::new"],
         Times(1.15, "corosensei"),
         "",
     ),
-    goal("yield among 2 tasks", ["yield", "2 tasks", "yield_now"], Of(8.0), YIELD),
-    goal("yield among 100", ["yield", "100 tasks", "yield_now"], Of(8.0), YIELD),
-    goal("yield among 10,000", ["yield", "10,000 tasks", "yield_now"], Of(10.0), CACHE),
+    goal("yield among 2 tasks", ["yield", "2 tasks", "yield_now"], Of(8.0, "ns"), YIELD),
+    goal("yield among 100", ["yield", "100 tasks", "yield_now"], Of(8.0, "ns"), YIELD),
+    goal("yield among 10,000", ["yield", "10,000 tasks", "yield_now"], Of(10.0, "ns"), CACHE),
     goal(
         "yield among 100,000, shuffled",
         ["yield", "100,000 tasks, shuffled", "yield_now"],
-        Of(50.0),
+        Of(50.0, "ns"),
         CACHE,
     ),
-    goal("child of a scope, one at a time", ["spawn", "one at a time", "scope"], Of(20.0), SPAWN),
-    goal("child of a scope, 1,000 at once", ["spawn", "1,000 at once", "scope"], Of(20.0), SPAWN),
-    goal("spawn and join, one at a time", ["spawn", "one at a time", "spawn"], Of(40.0), SPAWN),
-    goal("spawn and join, 1,000 at once", ["spawn", "1,000 at once", "spawn"], Of(35.0), SPAWN),
+    goal(
+        "child of a scope, one at a time",
+        ["spawn", "one at a time", "scope"],
+        Of(20.0, "ns"),
+        SPAWN,
+    ),
+    goal(
+        "child of a scope, 1,000 at once",
+        ["spawn", "1,000 at once", "scope"],
+        Of(20.0, "ns"),
+        SPAWN,
+    ),
+    goal(
+        "spawn and join, one at a time",
+        ["spawn", "one at a time", "spawn"],
+        Of(40.0, "ns"),
+        SPAWN,
+    ),
+    goal(
+        "spawn and join, 1,000 at once",
+        ["spawn", "1,000 at once", "spawn"],
+        Of(35.0, "ns"),
+        SPAWN,
+    ),
     goal(
         "the first 100,000 tasks, each",
         ["spawn", "the first 100,000", "spawn"],
-        Of(100.0),
+        Of(100.0, "ns"),
         "the record of each task is fresh memory, and the kernel brings it in page by page",
     ),
     goal(
         "a value there and one back, between threads or not",
         ["channel", "ping-pong, round trip", "bounded(1), shared"],
-        Of(40.0),
+        Of(40.0, "ns"),
         CHANNEL,
     ),
     goal(
         "the same, both ends on one loop",
         ["channel", "ping-pong, round trip", "bounded(1)"],
-        Of(20.0),
+        Of(20.0, "ns"),
         CHANNEL,
     ),
     goal(
         "a value through bounded(128), between threads or not",
         ["channel", "stream of bounded(128)", "bounded(128), shared"],
-        Of(14.0),
+        Of(14.0, "ns"),
         CHANNEL,
     ),
     goal(
         "the same, both ends on one loop",
         ["channel", "stream of bounded(128)", "bounded(128)"],
-        Of(4.0),
+        Of(4.0, "ns"),
         CHANNEL,
     ),
     goal(
         "100,000 sleeps, over the ideal",
         ["timers", "100,000 sleeps of 1 to 1,000 ms, over the ideal", "sleep"],
-        Of(30.0),
+        Of(30.0, "ms"),
         STACKS,
     ),
     goal(
         "100,000 sleeps, processor time",
         ["timers", "100,000 sleeps of 1 to 1,000 ms, processor time", "sleep"],
-        Of(100.0),
+        Of(100.0, "ms"),
         STACKS,
     ),
     goal(
         "a paused coroutine, of 1,000,000",
         ["memory", "1,000,000 paused", "48 KiB (64 KiB slots)"],
-        Of(4400.0),
+        Of(4400.0, "bytes"),
         "",
     ),
     goal(
         "a paused task, of 1,000,000",
         ["memory", "1,000,000 paused", "task, 48 KiB (64 KiB slots)"],
-        Of(4600.0),
+        Of(4600.0, "bytes"),
         "",
     ),
     goal(
@@ -141,57 +161,57 @@ pub const GOALS: &[Goal] = &[
     goal(
         "a frame in which 1,000 scripts wait",
         ["script", "a tick, 1,000 idle", "Scripts::tick"],
-        Of(50.0),
+        Of(50.0, "ns"),
         TICK,
     ),
     goal(
         "in which 100,000 wait",
         ["script", "a tick, 100,000 idle", "Scripts::tick"],
-        Of(50.0),
+        Of(50.0, "ns"),
         TICK,
     ),
-    goal("a wake by timer", ["script", "wake by timer, one", "Script::wait"], Of(30.0), WAKE),
+    goal("a wake by timer", ["script", "wake by timer, one", "Script::wait"], Of(30.0, "ns"), WAKE),
     goal(
         "the same, spread over 10,000",
         ["script", "wake by timer, 10,000 spread", "Script::wait"],
-        Of(80.0),
+        Of(80.0, "ns"),
         WAKE,
     ),
     goal(
         "10,000 that act in each frame, for each",
         ["script", "next frame, 10,000", "Script::next_frame"],
-        Of(30.0),
+        Of(30.0, "ns"),
         WAKE,
     ),
     goal(
         "spawn, run, end of a script",
         ["script", "spawn, first run, end", "Scripts::spawn"],
-        Of(60.0),
+        Of(60.0, "ns"),
         "a script has a name, a place in its group's tree and a record that can be listed, all made at spawn",
     ),
     goal(
         "a script that waits, of 100,000",
         ["script", "100,000 live", "Scripts, 48 KiB"],
-        Of(5000.0),
+        Of(5000.0, "bytes"),
         "",
     ),
     goal(
         "`all` of two",
         ["script", "all of two", "Script::all"],
-        Of(500.0),
+        Of(500.0, "ns"),
         "each branch is spawned as a script of its own, and four wakes go through the tick",
     ),
     goal(
         "`race` of two",
         ["script", "race of two", "Script::race"],
-        Of(5000.0),
+        Of(5000.0, "ns"),
         "the loser is unwound, which takes 2 µs and more, besides what `all` pays",
     ),
-    goal("a cancelled script", ["script", "cancel 10,000", "each"], Of(3000.0), UNWIND),
+    goal("a cancelled script", ["script", "cancel 10,000", "each"], Of(3000.0, "ns"), UNWIND),
     goal(
         "the longest frame while 10,000 are cancelled",
         ["script", "cancel 10,000", "the longest tick"],
-        Of(2.5),
+        Of(2.5, "ms"),
         UNWIND,
     ),
 ];

@@ -34,11 +34,11 @@ pub(crate) fn markdown(parts: &[Part]) -> String {
             }
             Part::Text(words) => text.push_str(&(wrapped(words) + "\n\n")),
             Part::Table(head, rows) => {
-                let line = |cells: &[String]| {
-                    let cells = cells.iter().map(|cell| cell.replace('|', "\\|"));
-                    format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
-                        .replace("|  |", "| |")
+                let cell = |cell: &String| match &*cell.replace('|', "\\|") {
+                    "" => "| ".to_owned(),
+                    words => format!("| {words} "),
                 };
+                let line = |cells: &[String]| cells.iter().map(cell).collect::<String>() + "|\n";
                 text.push_str(&line(head));
                 let rule = head
                     .iter()

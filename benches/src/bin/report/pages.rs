@@ -2,7 +2,7 @@
 
 use crate::page::{self, Part};
 use crate::{plots, tables};
-use segno_benches::headlines::GROUPS;
+use segno_benches::headlines::{GROUPS, Group};
 use segno_benches::results::{All, folder};
 use segno_benches::rounds::Quiet;
 use std::fs;
@@ -49,18 +49,18 @@ fn own(all: &All) -> Result<Vec<(PathBuf, String)>, String> {
     let mut files = vec![(folder().join("report.md"), page::markdown(&report(all, false)?))];
     for group in GROUPS {
         let path = folder().join("plots").join(group.name).with_extension("svg");
-        files.push((path, plots::headlines(all, group)?));
+        files.push((path, plot(all, group)?));
     }
-    let (path, svg) = memory(all)?;
-    files.push((folder().join("plots").join(path).with_extension("svg"), svg));
     Ok(files)
 }
 
-/// Bytes of everybody who is paused.
-fn memory(all: &All) -> Result<(&'static str, String), String> {
+/// The plot of a group. Of memory it shows everybody: there is one case.
+fn plot(all: &All, group: &Group) -> Result<String, String> {
+    if group.name != "memory" {
+        return plots::headlines(all, group);
+    }
     let case = all.case("memory", "100,000 paused")?;
-    let svg = plots::case(case)?.ok_or("there is nothing to compare in `memory`")?;
-    Ok(("bytes", svg))
+    plots::case(case)?.ok_or("there is nothing to compare in `memory`".into())
 }
 
 fn html(all: &All) -> Result<String, String> {
@@ -76,12 +76,8 @@ fn report(all: &All, alone: bool) -> Result<Vec<Part>, String> {
         parts.push(heading(2, &capital(group.name)));
         parts.push(Part::Text(group.about.into()));
         let words = format!("Segno, its floor and the best rivals: {}", group.name);
-        parts.push(Part::Plot(group.name.into(), words, plots::headlines(all, group)?));
+        parts.push(Part::Plot(group.name.into(), words, plot(all, group)?));
         parts.push(tables::headlines(all, group)?);
-        if group.name == "memory" {
-            let (name, svg) = memory(all)?;
-            parts.push(Part::Plot(name.into(), "Bytes of everybody who is paused".into(), svg));
-        }
     }
     parts.push(heading(2, "Goals"));
     parts.push(Part::Text(goals(all)?));

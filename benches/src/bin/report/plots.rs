@@ -60,7 +60,7 @@ impl Series {
             Series::Floor => "floor",
             Series::Segno => "Segno",
             Series::Stackless => "stackless, Rust",
-            Series::Stackful => "stackful and others, Rust",
+            Series::Stackful => "stackful or threads, Rust",
             Series::Foreign => "outside Rust",
         }
     }
@@ -79,13 +79,15 @@ impl Series {
     fn mark(self, area: &Area<'_>, (x, y): (i32, i32)) -> Drawn {
         let (full, colour) = (self.colour().filled(), self.colour());
         match self {
-            Series::Floor => area.draw(&Rectangle::new([(x - 2, y - 8), (x + 1, y + 8)], full))?,
+            Series::Floor => {
+                area.draw(&Rectangle::new([(x - 1, y - 10), (x + 1, y + 10)], full))?
+            }
             Series::Segno => area.draw(&Circle::new((x, y), 7, full))?,
             Series::Stackless => area.draw(&TriangleMarker::new((x, y), 8, full))?,
             Series::Stackful => area
                 .draw(&Polygon::new(vec![(x, y - 7), (x + 7, y), (x, y + 7), (x - 7, y)], full))?,
             Series::Foreign => area
-                .draw(&Rectangle::new([(x - 5, y - 5), (x + 5, y + 5)], colour.stroke_width(2)))?,
+                .draw(&Rectangle::new([(x - 7, y - 7), (x + 7, y + 7)], colour.stroke_width(2)))?,
         }
         Ok(())
     }
@@ -108,8 +110,8 @@ pub(crate) fn headlines(all: &All, group: &Group) -> Result<String, String> {
         let (case, segno) = found(all, headline)?;
         let floor = case.floor();
         let best = FIELDS.iter().filter_map(|field| case.best(field.has));
-        // Segno is drawn last: nothing hides it.
-        let rows = floor.into_iter().chain(best).chain([segno]);
+        // Segno over its rivals, and the floor, a thin line, over Segno.
+        let rows = best.chain([segno]).chain(floor);
         let ratio =
             segno.ratio_to(floor).map_or(String::new(), |ratio| format!(" = {ratio:.1} x floor"));
         lines.push(Line {
@@ -122,7 +124,11 @@ pub(crate) fn headlines(all: &All, group: &Group) -> Result<String, String> {
     let unit = unit.map_or("ns", |(case, _)| &case.unit);
     let title =
         format!("{}: Segno, its floor, and the best of each kind of rival", capital(group.name));
-    draw(&title, &format!("{unit}, smaller is better; each step of the grid is tenfold"), &lines)
+    draw(
+        &title,
+        &format!("{unit}, smaller is better; from one dark line to the next tenfold"),
+        &lines,
+    )
 }
 
 /// A case with everybody in it.
@@ -188,7 +194,7 @@ fn draw_into(svg: &mut String, title: &str, axis: &str, lines: &[Line]) -> Drawn
         .configure_mesh()
         .disable_y_mesh()
         .disable_y_axis()
-        .x_labels(decades + 1)
+        .x_labels(decades + 2)
         .x_label_formatter(&|value| figures_of_axis(*value))
         .x_desc(axis)
         .label_style(("sans-serif", 13).into_font().color(&black))

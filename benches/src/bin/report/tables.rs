@@ -32,7 +32,10 @@ pub(crate) fn found<'a>(all: &'a All, headline: &Headline) -> Result<(&'a Case, 
 /// Whom Segno is compared with, by what they are.
 pub(crate) const FIELDS: [Field; 3] = [
     Field { name: "best stackless", has: |row| row.kind == Kind::Rival && row.is_stackless() },
-    Field { name: "best stackful", has: |row| row.kind == Kind::Rival && !row.is_stackless() },
+    Field {
+        name: "best stackful, or of threads",
+        has: |row| row.kind == Kind::Rival && !row.is_stackless(),
+    },
     Field { name: "best outside Rust", has: |row| row.kind == Kind::Foreign },
 ];
 
@@ -123,7 +126,7 @@ fn goal_row(all: &All, goal: &Goal) -> Result<Vec<String>, String> {
     let case = match case {
         Some(case) => case,
         None if all.results.set == "quick" => {
-            let most = limit(goal, "");
+            let most = limit(goal);
             return line(
                 most,
                 String::new(),
@@ -139,7 +142,7 @@ fn goal_row(all: &All, goal: &Goal) -> Result<Vec<String>, String> {
     };
     let row = case.row(goal.who)?;
     let most = match goal.most {
-        Most::Of(most) => Some(most),
+        Most::Of(most, _) => Some(most),
         Most::Times(times, who) => case.row(who)?.value.map(|value| value * times),
         Most::Later(_) => None,
     };
@@ -151,7 +154,7 @@ fn goal_row(all: &All, goal: &Goal) -> Result<Vec<String>, String> {
         (false, why) => why,
     };
     line(
-        limit(goal, &case.unit),
+        limit(goal),
         format!("{} {}", value(row), case.unit),
         if reached { "reached" } else { "MISSED" },
         ratio(row.ratio_to(rival)),
@@ -160,9 +163,9 @@ fn goal_row(all: &All, goal: &Goal) -> Result<Vec<String>, String> {
     )
 }
 
-fn limit(goal: &Goal, unit: &str) -> String {
+fn limit(goal: &Goal) -> String {
     match goal.most {
-        Most::Of(most) => format!("{} {unit}", grouped(&format!("{most}"))).trim_end().into(),
+        Most::Of(most, unit) => format!("{} {unit}", grouped(&format!("{most}"))),
         Most::Times(times, who) => format!("{times} x {who}"),
         Most::Later(what) => what.into(),
     }
@@ -226,7 +229,8 @@ fn ratio(ratio: Option<f64>) -> String {
     ratio.map_or(String::new(), |ratio| match ratio {
         100.0.. => grouped(&format!("{ratio:.0}")),
         10.0..100.0 => format!("{ratio:.1}"),
-        _ => format!("{ratio:.2}"),
+        0.1..10.0 => format!("{ratio:.2}"),
+        _ => format!("{ratio:.4}"),
     })
 }
 

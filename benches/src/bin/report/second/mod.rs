@@ -11,6 +11,7 @@ mod tasks;
 mod sync;
 
 use segno_benches::results::Results;
+use segno_benches::threads::{last_processor, stay_on};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ struct Row {
 
 /// Fills in what the second timing says. Complains when it has timed what the benches have not.
 pub(crate) fn time(results: &mut Results) -> Result<(), String> {
+    stay_on(last_processor());
     for row in coroutines::ROWS.iter().chain(tasks::ROWS).chain(sync::ROWS) {
         let case = |each: &segno_benches::row::Row| {
             (&*each.question, &*each.case) == (row.question, row.case)
