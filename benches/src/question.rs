@@ -266,7 +266,14 @@ fn rounds_asked() -> Option<usize> {
 /// Whether a case of this name, `QUESTION/CASE`, or one whose name begins so, is to be measured: the
 /// command line has a part of it, or nothing. Rounds may be asked for several.
 pub fn wanted(name: &str) -> bool {
-    let mut arguments = std::env::args().skip(1).peekable();
+    let filters = filters();
+    let asks = |filter: &String| name.contains(filter.as_str()) || filter.starts_with(name);
+    filters.is_empty() || filters.iter().any(asks)
+}
+
+/// What the names of the cases that are to be measured contain; nothing for all.
+fn filters() -> Vec<String> {
+    let mut arguments = std::env::args().skip(1);
     let mut filters = Vec::new();
     while let Some(argument) = arguments.next() {
         if argument == ROUNDS {
@@ -275,13 +282,7 @@ pub fn wanted(name: &str) -> bool {
             filters.push(argument);
         }
     }
-    filters.is_empty()
-        || filters.iter().any(|filter| name.contains(filter.as_str()) || filter.starts_with(name))
-}
-
-/// What the names of the cases that are to be measured contain; `None` for all.
-pub fn filter() -> Option<String> {
-    std::env::args().skip(1).find(|argument| !argument.starts_with('-'))
+    filters
 }
 
 /// Whether the bench runs once, as a test, and not to measure.

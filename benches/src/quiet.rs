@@ -98,3 +98,21 @@ impl Processors {
         Some(Others { all: part(now.all, self.all), here: part(now.here, self.here) })
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::threads::both_on;
+
+    #[test]
+    fn who_shares_a_processor_sees_that_it_waits() {
+        let spin = || {
+            let (start, before) = (Instant::now(), waited().expect("Linux tells"));
+            while start.elapsed() < Duration::from_millis(300) {}
+            waited().expect("Linux tells") - before
+        };
+        // Both want all of it, so each gets about half.
+        let waits = both_on(0, spin);
+        assert!(waits.iter().all(|wait| *wait > Duration::from_millis(60)), "{waits:?}");
+    }
+}

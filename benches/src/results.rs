@@ -250,3 +250,53 @@ fn read<T: for<'a> Deserialize<'a>>(name: &str) -> Result<T, String> {
     let text = fs::read(folder().join(name)).map_err(|error| format!("{name}: {error}"))?;
     serde_json::from_slice(&text).map_err(|error| format!("{name}: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine;
+
+    fn foreign(rows: Vec<ForeignRow>) -> Foreign {
+        let (date, cpu, kernel) = (String::new(), String::new(), String::new());
+        let (rounds, waited, repeated, versions) = (1, 0.0, 0, BTreeMap::new());
+        Foreign { date, cpu, kernel, rounds, waited, repeated, versions, rows }
+    }
+
+    fn answer(who: &str, question: &str, case: &str) -> ForeignRow {
+        ForeignRow {
+            question: question.into(),
+            case: case.into(),
+            who: who.into(),
+            unit: "ns".into(),
+            value: None,
+            low: None,
+            high: None,
+            note: "it cannot".into(),
+        }
+    }
+
+    fn everybody() -> Vec<ForeignRow> {
+        let asked = |who| Foreign::ASKED.map(|(question, case)| answer(who, question, case));
+        Foreign::RIVALS.into_iter().flat_map(asked).collect()
+    }
+
+    #[test]
+    fn a_rival_that_cannot_is_there_and_one_without_a_row_is_missing() {
+        assert!(foreign(everybody()).missing().is_empty());
+        let mut rows = everybody();
+        let gone = rows.remove(12);
+        assert_eq!(
+            foreign(rows).missing(),
+            [format!("{}: {}, {}", gone.who, gone.question, gone.case)]
+        );
+    }
+
+    #[test]
+    fn a_case_that_was_asked_outside_only_is_an_error() {
+        let (format, machine) = (FORMAT, machine::describe());
+        let rows = vec![Row::empty("switch", "resume and pause", Kind::Floor, "corosensei", "ns")];
+        let results = Results { format, set: "quick".into(), machine, rows };
+        let error = All::of(results, foreign(everybody())).err();
+        assert!(error.is_some_and(|error| error.contains("create, one at a time")));
+    }
+}

@@ -218,3 +218,36 @@ fn figures(rounds: &[&Round], who: usize) -> Figures {
 fn spreads(figures: Figures) -> bool {
     figures.high > figures.low * SPREAD
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(disturbed: usize, pace: u64, time: f64) -> Round {
+        Round { disturbed, pace: Duration::from_micros(pace), times: vec![time] }
+    }
+
+    #[test]
+    fn the_disturbed_rounds_go_first_and_then_the_slow_ones_whatever_their_figures() {
+        let rounds = [round(1, 10, 1.0), round(0, 30, 2.0), round(0, 10, 9.0), round(0, 20, 5.0)];
+        let quiet = |wanted| -> Vec<f64> {
+            quietest(&rounds, wanted).iter().map(|round| round.times[0]).collect()
+        };
+        assert_eq!(quiet(2), [9.0, 5.0]);
+        assert_eq!(quiet(4), [9.0, 5.0, 2.0, 1.0]);
+        assert!(!are_quiet(&rounds, 2), "they spread");
+        assert!(!are_quiet(&rounds[..1], 1), "it was disturbed");
+        assert!(are_quiet(&rounds[2..3], 1));
+    }
+
+    #[test]
+    fn contenders_get_figures_in_their_order() {
+        let spin = |weight: u64| -> Vec<Timed> {
+            vec![Box::new(move |times| Duration::from_nanos(times * weight))]
+        };
+        let (mut light, mut heavy) = (spin(1), spin(10));
+        let figures = measure(1, 3, vec![&mut light, &mut heavy]);
+        let medians: Vec<f64> = figures.iter().map(|(figures, _)| figures.median).collect();
+        assert_eq!(medians, [1.0, 10.0]);
+    }
+}

@@ -143,4 +143,21 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:68rem;mar
 background:#fff}table{border-collapse:collapse;font-size:.9rem}td,th{padding:.25rem .6rem;border-bottom:1px solid #ddd;\
 vertical-align:top}th{text-align:left;background:#f4f4f4}.n{text-align:right;font-variant-numeric:tabular-nums;\
 white-space:nowrap}div{overflow-x:auto;margin:1rem 0}figure{margin:1rem 0}svg{max-width:100%;height:auto}\
-nav a{margin-right:1rem}h2{margin-top:3rem}code{background:#f4f4f4}";
+td.w:first-child{min-width:12rem}td.w:last-child:not(:first-child){min-width:18rem}nav a{margin-right:1rem}h2{margin-top:3rem}code{background:#f4f4f4}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_its_figures_at_the_right_and_nothing_special_in_it() {
+        let part = || {
+            table(&["", "ns", "note"], vec![vec!["a|b".into(), String::new(), "<c> `d`".into()]])
+        };
+        assert_eq!(
+            markdown(&[part()]),
+            "| | ns | note |\n|---|---:|---|\n| a\\|b | | <c> `d` |\n\n"
+        );
+        assert!(html("", &[part()]).contains("<td class=\"w\">&lt;c&gt; <code>d</code></td>"));
+    }
+}

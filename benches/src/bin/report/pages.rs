@@ -172,18 +172,20 @@ fn guests_pages(all: &All) -> Result<Vec<(PathBuf, String)>, String> {
         .map(|name| {
             let path = root.join(name);
             let text = fs::read_to_string(&path).map_err(|error| format!("{name}: {error}"))?;
-            Ok((path, filled(&text, all).map_err(|error| format!("{name}: {error}"))?))
+            let filled = filled(&text, |name| guest(name, all));
+            Ok((path, filled.map_err(|error| format!("{name}: {error}"))?))
         })
         .collect()
 }
 
-fn filled(text: &str, all: &All) -> Result<String, String> {
+/// A text with what is between its markers replaced by what `ours` says, by the marker's name.
+fn filled(text: &str, ours: impl Fn(&str) -> Result<Vec<Part>, String>) -> Result<String, String> {
     let (mut done, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once(BEGIN) {
         let (name, after) = after.split_once(" -->\n").ok_or("a marker without an end")?;
         let (_, after) = after.split_once(END).ok_or("a marker without its partner")?;
-        let ours = page::markdown(&guest(name, all)?);
-        done.push_str(&format!("{before}{BEGIN}{name} -->\n{}\n{END}", ours.trim_end()));
+        let text = page::markdown(&ours(name)?);
+        done.push_str(&format!("{before}{BEGIN}{name} -->\n{}\n{END}", text.trim_end()));
         rest = after;
     }
     Ok(done + rest)
@@ -213,4 +215,27 @@ fn guest(name: &str, all: &All) -> Result<Vec<Part>, String> {
     let group = GROUPS.iter().find(|group| group.name == name);
     let group = group.ok_or_else(|| format!("there is no group of headlines `{name}`"))?;
     Ok(vec![Part::Text(group.about.into()), tables::headlines(all, group)?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ours(name: &str) -> Result<Vec<Part>, String> {
+        if name == "known" { Ok(vec![Part::Text("new".into())]) } else { Err("unknown".into()) }
+    }
+
+    #[test]
+    fn only_what_is_between_the_markers_changes() {
+        let page = |words: &str| format!("a\n<!-- figures: known -->\n{words}<!-- end -->\nb\n");
+        assert_eq!(filled(&page("old\nolder\n"), ours), Ok(page("new\n")));
+        assert_eq!(filled(&page(""), ours), Ok(page("new\n")));
+        assert_eq!(filled(&page("new\n"), ours), Ok(page("new\n")));
+    }
+
+    #[test]
+    fn a_marker_that_nobody_knows_or_ends_is_an_error() {
+        assert!(filled("<!-- figures: other -->\n<!-- end -->", ours).is_err());
+        assert!(filled("<!-- figures: known -->\n", ours).is_err());
+    }
 }
