@@ -6,6 +6,7 @@ local wrap, create, resume, yield = coroutine.wrap, coroutine.create, coroutine.
 -- Nanoseconds for one operation, five times. `run` does multiples of `step` operations.
 local function timed(step, run)
     local function seconds(times)
+        -- What the processor has spent on this process: what it does for others does not count.
         local start = os.clock()
         run(times)
         return os.clock() - start
