@@ -18,9 +18,11 @@
 //! | `second/` | times the headlines a second time, by other code in another way |
 //! | `page.rs` | a page of headings, texts, tables and plots, as Markdown or HTML |
 //! | `tables.rs` | the tables |
-//! | `plots.rs` | the plots |
+//! | `plots.rs` | the plots of who takes how long |
+//! | `curves.rs` | those of more and more work between two pauses |
 //! | `pages.rs` | which page has what; writes and checks them |
 
+mod curves;
 mod page;
 mod pages;
 mod plots;

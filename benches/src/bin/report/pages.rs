@@ -1,7 +1,7 @@
 //! Which page has what; writes the pages, or checks that they are what the figures say.
 
 use crate::page::{self, Part};
-use crate::{plots, tables};
+use crate::{curves, plots, tables};
 use segno_benches::headlines::{GROUPS, Group};
 use segno_benches::results::{All, folder};
 use segno_benches::rounds::Quiet;
@@ -51,7 +51,17 @@ fn own(all: &All) -> Result<Vec<(PathBuf, String)>, String> {
         let path = folder().join("plots").join(group.name).with_extension("svg");
         files.push((path, plot(all, group)?));
     }
+    for (name, cases) in curves::find(all) {
+        let path = folder().join("plots").join(file_name(&name)).with_extension("svg");
+        files.push((path, curves::draw(&name, &cases)?));
+    }
     Ok(files)
+}
+
+/// A name as that of a file.
+fn file_name(name: &str) -> String {
+    let words = name.split(|letter: char| !letter.is_alphanumeric());
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-").to_lowercase()
 }
 
 /// The plot of a group. Of memory it shows everybody: there is one case.
@@ -78,6 +88,19 @@ fn report(all: &All, alone: bool) -> Result<Vec<Part>, String> {
         let words = format!("Segno, its floor and the best rivals: {}", group.name);
         parts.push(Part::Plot(group.name.into(), words, plot(all, group)?));
         parts.push(tables::headlines(all, group)?);
+    }
+    let curves = curves::find(all);
+    if !curves.is_empty() {
+        parts.push(heading(2, "Real work"));
+        parts.push(Part::Text(
+            "All contenders of a plot do the same for each item, and pause in between. The more there is to do, the \
+             less it matters who pauses."
+                .into(),
+        ));
+    }
+    for (name, cases) in curves {
+        let words = format!("{name}: by how much everybody is slower than the floor");
+        parts.push(Part::Plot(file_name(&name), words, curves::draw(&name, &cases)?));
     }
     parts.push(heading(2, "Goals"));
     parts.push(Part::Text(goals(all)?));
