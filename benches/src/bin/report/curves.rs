@@ -105,6 +105,8 @@ fn draw_into(svg: &mut String, name: &str, cases: &[&Case]) -> Result<(), Box<dy
         .build_cartesian_2d((least..most).log_scale(), (1.0..top).log_scale())?;
     chart
         .configure_mesh()
+        .y_labels(6)
+        .y_max_light_lines(1)
         .x_label_formatter(&|value| format!("{value:.0}"))
         .y_label_formatter(&|value| format!("{value:.0} x"))
         .x_desc("the floor's nanoseconds for each item")
