@@ -4,7 +4,7 @@
 //! for any other. The fields differ by colour and by shape, so that both the colour-blind and a black and
 //! white print can tell them apart.
 
-use crate::tables::{FIELDS, figures, found, value};
+use crate::tables::{self, FIELDS, figures, found, value};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -112,8 +112,8 @@ pub(crate) fn headlines(all: &All, group: &Group) -> Result<String, String> {
         let best = FIELDS.iter().filter_map(|field| case.best(field.has));
         // Segno over its rivals, and the floor, a thin line, over Segno.
         let rows = best.chain([segno]).chain(floor);
-        let ratio =
-            segno.ratio_to(floor).map_or(String::new(), |ratio| format!(" = {ratio:.1} x floor"));
+        let ratio = segno.ratio_to(floor);
+        let ratio = ratio.map_or(String::new(), |_| format!(" = {} x floor", tables::ratio(ratio)));
         lines.push(Line {
             label: headline.label.into(),
             marks: rows.filter_map(|row| Some((Series::of(row), row.value?, None))).collect(),
@@ -168,9 +168,9 @@ fn draw(title: &str, axis: &str, lines: &[Line]) -> Result<String, String> {
 
 fn draw_into(svg: &mut String, title: &str, axis: &str, lines: &[Line]) -> Drawn {
     let all = || lines.iter().flat_map(|line| line.marks.iter().map(|mark| mark.1));
-    let decade = |value: f64| 10_f64.powf(value);
-    let least = decade(all().fold(f64::INFINITY, f64::min).log10().floor());
-    let most = decade(all().fold(0.0, f64::max).log10().ceil()).max(least * 10.0);
+    // Some room beside the outermost marks, and one power of ten at least.
+    let least = all().fold(f64::INFINITY, f64::min) / 1.4;
+    let most = (all().fold(0.0, f64::max) * 1.4).max(least * 10.0);
     let height = TOP + LINE * lines.len() as u32 + BOTTOM;
     let area = SVGBackend::with_string(svg, (WIDTH, height)).into_drawing_area();
     area.fill(&WHITE)?;
@@ -189,7 +189,7 @@ fn draw_into(svg: &mut String, title: &str, axis: &str, lines: &[Line]) -> Drawn
         .x_label_area_size(BOTTOM)
         .y_label_area_size(LEFT)
         .build_cartesian_2d((least..most).log_scale(), 0.0..lines.len() as f64)?;
-    let decades = (most / least).log10().round() as usize;
+    let decades = (most / least).log10().ceil() as usize;
     chart
         .configure_mesh()
         .disable_y_mesh()

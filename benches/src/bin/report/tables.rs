@@ -225,7 +225,8 @@ fn spread(row: &Row) -> String {
         .map_or(String::new(), |(low, high)| format!("{}..{}", figures(low), figures(high)))
 }
 
-fn ratio(ratio: Option<f64>) -> String {
+/// A ratio with as many digits as mean something.
+pub(crate) fn ratio(ratio: Option<f64>) -> String {
     ratio.map_or(String::new(), |ratio| match ratio {
         100.0.. => grouped(&format!("{ratio:.0}")),
         10.0..100.0 => format!("{ratio:.1}"),
