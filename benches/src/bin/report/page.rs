@@ -140,7 +140,7 @@ fn escaped(words: &str) -> String {
 }
 
 const STYLE: &str = "
-    body { font: 16px/1.5 system-ui,sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem;
+    body { font: 16px/1.5 system-ui,sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem;
         color: #1a1a1a; background: #fff }
     table { border-collapse: collapse; font-size: .9rem }
     td, th { padding: .25rem .6rem; border-bottom: 1px solid #ddd; vertical-align: top }

@@ -116,8 +116,9 @@ fn goal_row(all: &All, goal: &Goal) -> Result<Vec<String>, String> {
         |most: String, measured: String, verdict: &str, ratio: String, rival: String, why: &str| {
             Ok(vec![goal.what.into(), most, measured, verdict.into(), ratio, rival, why.into()])
         };
-    if let Most::Later(what) = goal.most {
-        return line(what.into(), String::new(), "not yet", String::new(), String::new(), "");
+    if let Most::Later(most) = goal.most {
+        let none = String::new;
+        return line(most.into(), none(), "not yet", none(), none(), goal.miss);
     }
     let case = all.cases.iter().find(|case| {
         (&*case.question, &*case.case) == (goal.question, goal.case)
