@@ -58,7 +58,7 @@ fn main() {
                 .note("stackless; not recursive"),
             Contender::rival("future, boxed recursion", copies!(future)).note("stackless"),
             Contender::rival("iterator, explicit stack", copies!(iterator))
-                .note("written by hand; not recursive"),
+                .note("stackless; written by hand; not recursive"),
             Contender::segno("Generator::new", copies!(segno)),
             Contender::segno("Generator::scoped", copies!(segno_scoped)).note("borrows the tree"),
         ],

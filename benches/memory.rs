@@ -26,9 +26,9 @@ use async_executor::LocalExecutor;
 use futures_lite::future;
 use segno::{Builder, Coroutine, EventLoop, Pauser};
 use segno_benches::apart;
-use segno_benches::question::{filter, is_test};
+use segno_benches::question::{is_test, leave_sheet, wanted};
 use segno_benches::rivals::{on_async_executor, on_tokio, one_worker_of_may, tokio};
-use segno_benches::row::{Kind, Row, write_sheet};
+use segno_benches::row::{Kind, Row};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::cell::Cell;
@@ -129,23 +129,20 @@ fn main() {
     if Memory::now().is_none() {
         return println!("SKIPPED memory: there is no /proc/self/status to read it from");
     }
-    let filter = filter();
     let counts: &[usize] = if is_test() { &[100] } else { &[1_000, 100_000, 1_000_000] };
     let mut rows = Vec::new();
     for &count in counts {
         let case = format!("{} paused", grouped(count));
         for holder in &HOLDERS {
             let id = format!("memory/{case}/{}: {}", holder.kind.word(), holder.who);
-            if filter.as_ref().is_none_or(|filter| id.contains(filter)) {
+            if wanted(&id) {
                 let row = measure(holder, &case, count);
                 println!("{row}");
                 rows.push(row);
             }
         }
     }
-    if !is_test() && filter.is_none() {
-        write_sheet("memory", &rows).expect("the target folder can be written to");
-    }
+    leave_sheet("memory", &rows);
 }
 
 /// One way to hold many paused coroutines.

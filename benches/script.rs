@@ -57,7 +57,7 @@ fn main() {
                 Contender::floor("state machines", vec![machines(count, u32::MAX)])
                     .note("looked at in each frame"),
                 Contender::rival("boxed futures", vec![futures(count, u32::MAX)])
-                    .note("polled in each frame"),
+                    .note("stackless; polled in each frame"),
                 Contender::segno("Scripts::tick", vec![scripts(count, Wait::Hour)]),
             ],
         );
@@ -67,7 +67,7 @@ fn main() {
         1,
         vec![
             Contender::floor("state machine", vec![machines(1, 0)]),
-            Contender::rival("boxed future", vec![futures(1, 0)]),
+            Contender::rival("boxed future", vec![futures(1, 0)]).note("stackless"),
             Contender::rival("Lua coroutine", vec![lua(1)]).note("no timer: resumed in each frame"),
             Contender::segno("Script::wait", vec![scripts(1, Wait::Frame)])
                 .note("the tick included"),
@@ -90,7 +90,7 @@ fn main() {
             Contender::floor("state machines", vec![per_frame(machines(many, 50), many / 50)])
                 .note("all looked at for each that wakes"),
             Contender::rival("boxed futures", vec![per_frame(futures(many, 50), many / 50)])
-                .note("all polled for each that wakes"),
+                .note("stackless; all polled for each that wakes"),
             Contender::segno(
                 "Script::wait",
                 vec![per_frame(scripts(many, Wait::Spread), many / 50)],
@@ -102,7 +102,8 @@ fn main() {
         many,
         vec![
             Contender::floor("state machines", vec![per_frame(machines(many, 0), many)]),
-            Contender::rival("boxed futures", vec![per_frame(futures(many, 0), many)]),
+            Contender::rival("boxed futures", vec![per_frame(futures(many, 0), many)])
+                .note("stackless"),
             Contender::rival("Lua coroutines", vec![per_frame(lua(many), many)]),
             Contender::segno(
                 "Script::next_frame",
@@ -120,7 +121,7 @@ fn main() {
                 "boxed futures",
                 vec![per_frame(futures(many, many as u32 / 100), heard)],
             )
-            .note("all polled"),
+            .note("stackless; all polled"),
             Contender::segno("Scripts::emit", vec![events(many, heard)]),
         ],
     );
@@ -138,7 +139,7 @@ fn main() {
         1,
         vec![
             Contender::floor("boxed closure", vec![closures()]),
-            Contender::rival("boxed future", vec![short_futures()]),
+            Contender::rival("boxed future", vec![short_futures()]).note("stackless"),
             Contender::rival("Lua coroutine", vec![short_lua()]),
             Contender::segno("Scripts::spawn", vec![spawns()]),
         ],
@@ -504,7 +505,7 @@ fn live(question: &mut Question) {
         return;
     }
     let count = if is_test() { 100 } else { 100_000 };
-    let row = Row::empty("script", "100,000 live", Kind::Segno, "Scripts, 48 KiB", "B");
+    let row = Row::empty("script", "100,000 live", Kind::Segno, "Scripts, 48 KiB", "bytes");
     question.row(match apart::run::<f64>("live", count) {
         Ok(bytes) => row.figures(vec![bytes]),
         Err(why) => row.note(why),

@@ -6,6 +6,9 @@ pub mod how_it_works {}
 #[doc = include_str!("docs/generators.md")]
 pub mod generators {}
 
+#[doc = include_str!("docs/stackful_or_stackless.md")]
+pub mod stackful_or_stackless {}
+
 #[doc = include_str!("docs/soundness.md")]
 pub mod soundness {}
 

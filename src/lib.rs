@@ -359,6 +359,7 @@
 //! - [Scripts](docs::scripts): coroutines for games
 //! - [Generators](docs::generators): recursion, callbacks, borrowing, errors
 //! - [From asyncio, Trio, tokio or Go](docs::coming_from): your words, our words
+//! - [Stackful or stackless?](docs::stackful_or_stackless): what each is good at, in figures, and where we lose
 //! - [Soundness](docs::soundness): why safe code cannot break memory with this, and where that ends
 //!
 //! The repository's `examples/own_loop.rs` builds a scheduler from what is on this page;

@@ -19,14 +19,15 @@
 //! | `pool.rs` | what does work cost that many threads share, and how soon do they begin it? |
 //! | `memory.rs` | how many bytes does a paused coroutine or task hold? |
 //!
-//! Each runs with `cargo bench -p segno-benches --bench QUESTION`, or once, as a test, with
-//! `cargo bench -p segno-benches -- --test`; `--features once` before the `--` builds that in a
-//! fraction of the time. Then `cargo run --release -p segno-benches --bin collect` writes `results.json`
-//! and prints the table.
+//! Each runs with `cargo bench -p segno-benches --bench QUESTION`, timed by criterion, or once, as a test, with
+//! `cargo bench -p segno-benches -- --test`; `--features once` before the `--` builds that in a fraction of the time.
 //!
-//! Two checks stand beside them: `--bin quick` times the headline rows a second time with a
-//! harness of its own, in under a minute; `instructions.sh` counts instructions, which repeat
-//! exactly, against `instructions.txt`.
+//! `cargo run --release -p segno-benches --bin report` asks the headlines (`headlines.rs`), with `-- --full` all
+//! questions: it has the same programs measure in rounds, times the headlines a second time in a plain loop, adds
+//! what `foreign/run.sh` has measured of rivals outside Rust, and writes `results.json`, `report.md`, `report.html`
+//! and the plots. `goals.rs` says what the figures should be.
+//!
+//! Beside them `instructions.sh` counts instructions, which repeat exactly, against `instructions.txt`.
 //!
 //! All of it is measured as a user builds: from another crate than the library's, in the plain
 //! release profile.
@@ -35,6 +36,8 @@ pub mod copies;
 pub mod tree;
 pub mod slots;
 pub mod rivals;
+pub mod quiet;
+pub mod rounds;
 pub mod row;
 pub mod question;
 pub mod curve;
@@ -42,3 +45,6 @@ pub mod apart;
 pub mod threads;
 pub mod processor;
 pub mod machine;
+pub mod results;
+pub mod headlines;
+pub mod goals;

@@ -52,7 +52,7 @@ fn cpu_name() -> Option<String> {
 
 /// The versions of those who are measured, out of the workspace's lock file.
 fn versions() -> BTreeMap<String, String> {
-    const MEASURED: [&str; 10] = [
+    const MEASURED: [&str; 17] = [
         "segno",
         "corosensei",
         "generator",
@@ -62,6 +62,13 @@ fn versions() -> BTreeMap<String, String> {
         "async-io",
         "may",
         "rayon",
+        "mlua",
+        "async-channel",
+        "async-lock",
+        "flume",
+        "kanal",
+        "crossbeam-channel",
+        "parking_lot",
         "criterion",
     ];
 

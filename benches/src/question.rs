@@ -1,16 +1,23 @@
-//! A question and its contenders, timed by criterion.
+//! A question and its contenders, timed by criterion or in rounds.
+//!
+//! Each bench is a program with one question. `cargo bench` has criterion time its cases, one contender
+//! after the other, for who works on one of them; with `--test` each runs once. `report` starts the same
+//! programs with `--rounds`, where the contenders of a case take turns (`rounds.rs`), and collects the
+//! sheets that they leave. What is asked and who answers is written down once, in the benches.
 //!
 //! Of each contender's copies (`copies.rs` says why there are copies) the three fastest are found
-//! first, in turns of a millisecond. A sample of criterion's then runs each of the three, and the
-//! quickest is what it counts: the slow spells of a copy, which can last for milliseconds, seldom
+//! first, in turns of a millisecond. A sample of criterion's, or a round, then runs each of the three, and
+//! the quickest is what it counts: the slow spells of a copy, which can last for milliseconds, seldom
 //! fall on all three. Criterion's own loop is not used, so nothing stands between two operations
 //! but the contender's own loop.
 //!
 //! Each case is a criterion group named `QUESTION/CASE`, each contender a function in it named
-//! `KIND: WHO`; `collect` finds the estimates by those names.
+//! `KIND: WHO`.
 
 use crate::copies::{self, Copy};
+use crate::rounds;
 use crate::row::{Kind, Row, write_sheet};
+use crate::threads::{last_processor, stay_on};
 use criterion::{Criterion, Throughput};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -75,10 +82,18 @@ impl Contender {
 pub struct Question {
     /// Its name, that of the bench.
     pub(crate) name: &'static str,
-    /// Criterion, with the arguments of the command line.
-    criterion: Criterion,
+    /// Who times the cases.
+    by: By,
     /// The rows so far.
     rows: Vec<Row>,
+}
+
+/// Who times.
+enum By {
+    /// Criterion, with the arguments of the command line.
+    Criterion(Box<Criterion>),
+    /// `rounds.rs`, in so many rounds.
+    Rounds(usize),
 }
 
 impl Question {
@@ -88,18 +103,22 @@ impl Question {
     /// With the feature `once`, unless it is run as a test.
     pub fn new(name: &'static str) -> Question {
         assert!(is_test() || copies::COUNT > 1, "the feature `once` is for `--test` alone");
+        if let Some(rounds) = rounds_asked() {
+            stay_on(last_processor());
+            return Question { name, by: By::Rounds(rounds), rows: Vec::new() };
+        }
         let criterion = Criterion::default()
             .without_plots()
             .sample_size(40)
             .warm_up_time(Duration::from_millis(200))
             .measurement_time(Duration::from_millis(800))
             .configure_from_args();
-        Question { name, criterion, rows: Vec::new() }
+        Question { name, by: By::Criterion(Box::new(criterion)), rows: Vec::new() }
     }
 
     /// Whether a case is to be measured, one that the bench measures without criterion.
     pub fn wants(&self, case: &str) -> bool {
-        filter().is_none_or(|filter| format!("{}/{case}", self.name).contains(&filter))
+        wanted(&format!("{}/{case}", self.name))
     }
 
     /// Adds a row that the bench has measured itself.
@@ -111,34 +130,82 @@ impl Question {
     /// the figures are for one operation.
     pub fn case(&mut self, case: &str, step: u64, contenders: Vec<Contender>) {
         assert!(contenders[0].kind == Kind::Floor, "the first contender of a case is its floor");
-        let mut group = self.criterion.benchmark_group(format!("{}/{case}", self.name));
-        group.throughput(Throughput::Elements(step));
-        for Contender { kind, who, mut copies, note } in contenders {
-            self.rows.push(Row::empty(self.name, case, kind, who, "ns").note(note));
-            if copies.is_empty() {
-                continue;
-            }
-            let mut sorted = false;
-            group.bench_function(format!("{}: {who}", kind.word()), |bencher| {
-                if !std::mem::replace(&mut sorted, true) {
-                    keep_fastest(&mut copies, step);
-                }
-                bencher.iter_custom(|iterations| {
-                    let operations = iterations * step;
-                    let times = copies.iter_mut().map(|copy| copy(operations));
-                    times.min().expect("there is at least one copy")
+        let wants = self.wants(case);
+        match &mut self.by {
+            By::Criterion(criterion) => {
+                let name = format!("{}/{case}", self.name);
+                let rows = by_criterion(criterion, &name, step, contenders);
+                let rows = rows.into_iter().map(|(kind, who, note)| {
+                    Row::empty(self.name, case, kind, who, "ns").note(note)
                 });
-            });
+                self.rows.extend(rows);
+            }
+            &mut By::Rounds(rounds) if wants => self.rounds(case, step, rounds, contenders),
+            By::Rounds(_) => {}
         }
-        group.finish();
     }
 
-    /// Ends the question and leaves its sheet for `collect`, if nothing was left out.
-    pub fn finish(self) {
-        if !is_test() && filter().is_none() {
-            write_sheet(self.name, &self.rows).expect("the target folder can be written to");
+    /// Has the contenders of one case take turns.
+    fn rounds(&mut self, case: &str, step: u64, rounds: usize, mut contenders: Vec<Contender>) {
+        for contender in contenders.iter_mut().filter(|each| !each.copies.is_empty()) {
+            keep_fastest(&mut contender.copies, step);
+        }
+        let able = contenders.iter_mut().map(|each| &mut each.copies);
+        let able = able.filter(|copies| !copies.is_empty()).collect();
+        let mut measured = rounds::measure(step, rounds, able).into_iter();
+        for Contender { kind, who, copies, note } in contenders {
+            let mut row = Row::empty(self.name, case, kind, who, "ns").note(note);
+            if !copies.is_empty() {
+                let (figures, quiet) = measured.next().expect("one for each that is able");
+                row.measured(figures, quiet);
+            }
+            println!("{row}");
+            self.rows.push(row);
         }
     }
+
+    /// Ends the question, and leaves a sheet for who asked for rounds.
+    pub fn finish(self) {
+        leave_sheet(self.name, &self.rows);
+    }
+}
+
+/// Leaves a sheet with the rows of a question for who asked for rounds.
+pub fn leave_sheet(question: &str, rows: &[Row]) {
+    if rounds_asked().is_some() {
+        write_sheet(question, rows).expect("the target folder can be written to");
+    }
+}
+
+/// Times the contenders one after the other. Gives back who they are.
+fn by_criterion(
+    criterion: &mut Criterion,
+    name: &str,
+    step: u64,
+    contenders: Vec<Contender>,
+) -> Vec<(Kind, &'static str, &'static str)> {
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(Throughput::Elements(step));
+    let mut all = Vec::new();
+    for Contender { kind, who, mut copies, note } in contenders {
+        all.push((kind, who, note));
+        if copies.is_empty() {
+            continue;
+        }
+        let mut sorted = false;
+        group.bench_function(format!("{}: {who}", kind.word()), |bencher| {
+            if !std::mem::replace(&mut sorted, true) {
+                keep_fastest(&mut copies, step);
+            }
+            bencher.iter_custom(|iterations| {
+                let operations = iterations * step;
+                let times = copies.iter_mut().map(|copy| copy(operations));
+                times.min().expect("there is at least one copy")
+            });
+        });
+    }
+    group.finish();
+    all
 }
 
 /// Lets the harness time what does not time itself.
@@ -159,6 +226,8 @@ pub(crate) fn keep_fastest(copies: &mut Vec<Timed>, step: u64) {
     const KEPT: usize = 3;
     /// Turns for each copy; one may be disturbed, seven will not.
     const TURNS: usize = 7;
+    /// And as many where a turn is long: what is disturbed is a small part of it.
+    const LONG_TURNS: usize = 2;
     const TURN: Duration = Duration::from_millis(1);
 
     if is_test() {
@@ -171,11 +240,15 @@ pub(crate) fn keep_fastest(copies: &mut Vec<Timed>, step: u64) {
         return;
     }
     let mut operations = step;
-    while copies[0](operations) < TURN {
-        operations *= 2;
-    }
+    let turns = loop {
+        match copies[0](operations) {
+            took if took < TURN => operations *= 2,
+            took if took < 10 * TURN => break TURNS,
+            _ => break LONG_TURNS,
+        }
+    };
     let mut quickest = vec![Duration::MAX; copies.len()];
-    for _ in 0..TURNS {
+    for _ in 0..turns {
         for (copy, quickest) in copies.iter_mut().zip(&mut quickest) {
             *quickest = copy(operations).min(*quickest);
         }
@@ -185,9 +258,35 @@ pub(crate) fn keep_fastest(copies: &mut Vec<Timed>, step: u64) {
     copies.extend(ranked.into_iter().take(KEPT).map(|(_, copy)| copy));
 }
 
-/// What the names of the cases that are to be measured contain; `None` for all.
-pub fn filter() -> Option<String> {
-    std::env::args().skip(1).find(|argument| !argument.starts_with('-'))
+/// The argument, with the number of rounds after it, for rounds instead of criterion.
+pub const ROUNDS: &str = "--rounds";
+
+/// How many rounds are asked for, if they are.
+fn rounds_asked() -> Option<usize> {
+    let after = std::env::args().skip_while(|argument| argument != ROUNDS).nth(1)?;
+    Some(after.parse().expect("a number of rounds"))
+}
+
+/// Whether a case of this name, `QUESTION/CASE`, or one whose name begins so, is to be measured: the
+/// command line has a part of it, or nothing. Rounds may be asked for several.
+pub fn wanted(name: &str) -> bool {
+    let filters = filters();
+    let asks = |filter: &String| name.contains(filter.as_str()) || filter.starts_with(name);
+    filters.is_empty() || filters.iter().any(asks)
+}
+
+/// What the names of the cases that are to be measured contain; nothing for all.
+fn filters() -> Vec<String> {
+    let mut arguments = std::env::args().skip(1);
+    let mut filters = Vec::new();
+    while let Some(argument) = arguments.next() {
+        if argument == ROUNDS {
+            arguments.next();
+        } else if !argument.starts_with('-') {
+            filters.push(argument);
+        }
+    }
+    filters
 }
 
 /// Whether the bench runs once, as a test, and not to measure.

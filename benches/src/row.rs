@@ -1,24 +1,10 @@
-//! One figure, and where the figures wait until they are collected.
+//! One figure, and where the figures of a bench wait until they are collected.
 //!
-//! A bench writes its rows to a *sheet*, `segno-benches/QUESTION.json` in the target folder. The
-//! figures it measured itself, such as bytes, are filled in; times are empty, because criterion
-//! has them. `collect` fills those in and joins all sheets into `results.json`:
-//!
-//! ```json
-//! { "format": 1,
-//!   "machine": { "date": "..", "cpu": "..", "kernel": "..", "rustc": "..",
-//!                "versions": { "corosensei": "..", "segno": ".." } },
-//!   "rows": [ { "question": "switch", "case": "resume and pause", "who": "corosensei",
-//!               "kind": "floor", "unit": "ns", "value": 2.1, "low": 2.0, "high": 2.2,
-//!               "note": "" } ] }
-//! ```
-//!
-//! The first row of each case is its floor. Smaller is better in every unit. A `value` of `null`
-//! is a rival that could not do it; its note says why.
-//!
-//! A new question needs nothing here: write a sheet (or use `question.rs`, which does) and it is
-//! collected.
+//! A bench that `report` has started writes its rows to a *sheet*, `segno-benches/QUESTION.json` in the
+//! target folder; `report` joins them into `results.json` (`results.rs`). A new question needs nothing
+//! here: write a sheet (or use `question.rs`, which does) and it is collected.
 
+use crate::rounds::{Figures, Quiet};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::{env, fmt, fs, io};
@@ -39,18 +25,24 @@ pub struct Row {
     pub unit: String,
     /// The median of what was measured.
     pub value: Option<f64>,
-    /// Criterion's times: the lower bound of the median's 95 % confidence interval. Else the smallest, and
-    /// where a curve's contenders meet, the first quartile.
+    /// The tenth percentile of the rounds; where the bench has its own way to measure, the smallest, and where a curve's
+    /// contenders meet, the first quartile.
     pub low: Option<f64>,
-    /// Criterion's times: the upper bound of the median's 95 % confidence interval. Else the largest, and
-    /// where a curve's contenders meet, the third quartile.
+    /// The ninetieth percentile of the rounds; where the bench has its own way to measure, the largest, and where a
+    /// curve's contenders meet, the third quartile.
     pub high: Option<f64>,
     /// What a reader must know to judge the figure, or why there is none.
     pub note: String,
+    /// How quietly it was measured, if in rounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<Quiet>,
+    /// What the second, independent timing says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<f64>,
 }
 
 impl Row {
-    /// A row without a figure: criterion has it, or [`figures`](Row::figures) will say.
+    /// A row without a figure yet, or of a rival that has none.
     pub fn empty(question: &str, case: &str, kind: Kind, who: &str, unit: &str) -> Row {
         Row {
             question: question.into(),
@@ -62,12 +54,23 @@ impl Row {
             low: None,
             high: None,
             note: String::new(),
+            quiet: None,
+            again: None,
         }
     }
 
     /// Says what a reader must know.
     pub fn note(self, note: impl Into<String>) -> Row {
         Row { note: note.into(), ..self }
+    }
+
+    /// Fills in what rounds came to.
+    pub fn measured(&mut self, figures: Figures, quiet: Quiet) {
+        // Digits below a picosecond are noise, and would make every change of the file a long one.
+        let rounded = |time: f64| Some((time * 1000.0).round() / 1000.0);
+        self.value = rounded(figures.median);
+        (self.low, self.high) = (rounded(figures.low), rounded(figures.high));
+        self.quiet = Some(quiet);
     }
 
     /// Fills in the median, the smallest and the largest of what was measured.
@@ -100,6 +103,8 @@ pub enum Kind {
     Floor,
     /// Another way to do the same.
     Rival,
+    /// Another way to do the same, outside Rust.
+    Foreign,
     /// This library.
     Segno,
 }
@@ -110,6 +115,7 @@ impl Kind {
         match self {
             Kind::Floor => "floor",
             Kind::Rival => "rival",
+            Kind::Foreign => "foreign",
             Kind::Segno => "segno",
         }
     }
@@ -122,15 +128,11 @@ pub fn write_sheet(question: &str, rows: &[Row]) -> io::Result<()> {
     fs::write(folder.join(question).with_extension("json"), serde_json::to_vec_pretty(rows)?)
 }
 
-/// Reads all sheets, in the order of their names.
-pub fn read_sheets() -> io::Result<Vec<Row>> {
-    let mut paths: Vec<PathBuf> =
-        fs::read_dir(sheets())?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
-    paths.sort();
-    let mut rows = Vec::new();
-    for path in paths {
-        rows.extend(serde_json::from_slice::<Vec<Row>>(&fs::read(path)?)?);
-    }
+/// Takes the sheet of a question away and reads it.
+pub fn take_sheet(question: &str) -> io::Result<Vec<Row>> {
+    let path = sheets().join(question).with_extension("json");
+    let rows = serde_json::from_slice(&fs::read(&path)?)?;
+    fs::remove_file(path)?;
     Ok(rows)
 }
 

@@ -1,6 +1,6 @@
 //! Two threads that work together, each on a processor of its own.
 
-use std::sync::Barrier;
+use std::sync::{Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,4 +41,36 @@ pub fn stay_on(processor: usize) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = processor;
+}
+
+/// Lets this thread, and those that it starts, run on all processors again, for what needs several. The first
+/// sixty-four, where the system has a way to say so.
+pub fn go_anywhere() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: as in `stay_on`. Processors that are not there are left out.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        (0..64).for_each(|processor| libc::CPU_SET(processor, &mut set));
+        libc::sched_setaffinity(0, size_of_val(&set), &set);
+    }
+}
+
+/// The processor that measuring stays on: the last, because the first has the system's work to do.
+pub fn last_processor() -> usize {
+    // Asked once: of a thread that stays on one processor the system says that there is one.
+    static LAST: OnceLock<usize> = OnceLock::new();
+    *LAST.get_or_init(|| thread::available_parallelism().map_or(0, |count| count.get() - 1))
+}
+
+/// Runs the same on two threads that share one processor.
+#[cfg(test)]
+pub(crate) fn both_on<T: Send>(processor: usize, run: impl Fn() -> T + Sync) -> [T; 2] {
+    let run = || {
+        stay_on(processor);
+        run()
+    };
+    thread::scope(|threads| {
+        [threads.spawn(run), threads.spawn(run)]
+            .map(|thread| thread.join().expect("it does not panic"))
+    })
 }

@@ -1,4 +1,4 @@
-//! The balanced binary tree that `generator` and `quick` walk.
+//! The balanced binary tree that `generator` and the report's second timing walk.
 
 /// A node of a binary search tree, each in a heap allocation of its own.
 pub struct Node {

@@ -1,12 +1,10 @@
 //! The rows of tasks on an event loop: tokio's on the current thread, bare corosensei without a
 //! loop, and Segno. They count turns, where the benches count yields.
 
-use crate::Row;
+use super::Row;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine as Bare, Yielder};
 use segno::EventLoop;
-use segno_benches::copies;
-use segno_benches::copies::{Copy, shift};
 use segno_benches::rivals::{on_tokio, tokio, tokio_with_timers};
 use segno_benches::slots::slots;
 use std::cell::Cell;
@@ -18,109 +16,107 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// Who is compared in most of them.
-const WHO: [&str; 3] = ["tokio", "corosensei", "segno"];
-
 pub(crate) const ROWS: &[Row] = &[
     Row {
-        name: "yield 2",
+        question: "yield",
+        case: "2 tasks",
         step: 2,
-        who: WHO,
-        contenders: || {
-            type N = Tasks<2>;
-            [copies!(tokio_yield, N), copies!(bare_yield, N), copies!(segno_yield, N)]
-        },
-    },
-    Row {
-        name: "yield 100",
-        step: 100,
-        who: WHO,
-        contenders: || {
-            type N = Tasks<100>;
-            [copies!(tokio_yield, N), copies!(bare_yield, N), copies!(segno_yield, N)]
-        },
-    },
-    Row {
-        name: "yield 10,000",
-        // Two hundred rounds in a turn: the first of them finds nothing in the cache.
-        step: 2_000_000,
-        who: WHO,
-        contenders: || {
-            type N = Tasks<10_000>;
-            // One copy of each: the cache has no room for what eighty thousand tasks hold.
-            [
-                vec![Box::new(tokio_yield::<N, 0>()) as Copy],
-                vec![Box::new(bare_yield::<N, 0>())],
-                vec![Box::new(segno_yield::<N, 0>())],
+        who: &["tokio", "corosensei in a VecDeque", "yield_now"],
+        loops: || {
+            vec![
+                Box::new(tokio_yield::<2>()),
+                Box::new(bare_yield::<2>()),
+                Box::new(segno_yield::<2>()),
             ]
         },
     },
     Row {
-        name: "spawn",
-        step: 1,
-        who: WHO,
-        contenders: || {
-            type N = Tasks<1>;
-            [copies!(tokio_spawn, N), copies!(bare_spawn, N), copies!(segno_spawn, N)]
+        question: "yield",
+        case: "100 tasks",
+        step: 100,
+        who: &["tokio", "corosensei in a VecDeque", "yield_now"],
+        loops: || {
+            vec![
+                Box::new(tokio_yield::<100>()),
+                Box::new(bare_yield::<100>()),
+                Box::new(segno_yield::<100>()),
+            ]
         },
     },
     Row {
-        name: "spawn 1,000",
+        question: "yield",
+        case: "10,000 tasks",
+        step: 10000,
+        who: &["tokio", "corosensei in a VecDeque", "yield_now"],
+        loops: || {
+            vec![
+                Box::new(tokio_yield::<10000>()),
+                Box::new(bare_yield::<10000>()),
+                Box::new(segno_yield::<10000>()),
+            ]
+        },
+    },
+    Row {
+        question: "spawn",
+        case: "one at a time",
+        step: 1,
+        who: &["tokio, spawn", "corosensei, kept stack", "spawn"],
+        loops: || {
+            vec![
+                Box::new(tokio_spawn::<1>()),
+                Box::new(bare_spawn::<1>()),
+                Box::new(segno_spawn::<1>()),
+            ]
+        },
+    },
+    Row {
+        question: "spawn",
+        case: "1,000 at once",
         step: 1000,
-        who: WHO,
-        contenders: || {
-            type N = Tasks<1000>;
-            [copies!(tokio_spawn, N), copies!(bare_spawn, N), copies!(segno_spawn, N)]
+        who: &["tokio, spawn", "corosensei, kept stack", "spawn"],
+        loops: || {
+            vec![
+                Box::new(tokio_spawn::<1000>()),
+                Box::new(bare_spawn::<1000>()),
+                Box::new(segno_spawn::<1000>()),
+            ]
         },
     },
     Row {
-        name: "scope",
+        question: "spawn",
+        case: "one at a time",
         step: 1,
-        who: WHO,
-        contenders: || {
-            type N = Tasks<1>;
-            [copies!(tokio_spawn, N), copies!(bare_spawn, N), copies!(segno_scope, N)]
-        },
+        who: &["scope"],
+        loops: || vec![Box::new(segno_scope::<1>())],
     },
     Row {
-        name: "scope 1,000",
+        question: "spawn",
+        case: "1,000 at once",
         step: 1000,
-        who: WHO,
-        contenders: || {
-            type N = Tasks<1000>;
-            [copies!(tokio_spawn, N), copies!(bare_spawn, N), copies!(segno_scope, N)]
+        who: &["scope"],
+        loops: || vec![Box::new(segno_scope::<1000>())],
+    },
+    Row {
+        question: "wake",
+        case: "round trip of two tasks",
+        step: 1,
+        who: &["tokio, Notify", "corosensei, two resumes", "pause and waker"],
+        loops: || vec![Box::new(tokio_wake()), Box::new(bare_wake()), Box::new(segno_wake())],
+    },
+    Row {
+        question: "timers",
+        case: "a timeout that does not fire",
+        step: 1,
+        who: &["tokio", "an ordered map", "timeout"],
+        loops: || {
+            vec![Box::new(tokio_timeout()), Box::new(map_timeout()), Box::new(segno_timeout())]
         },
-    },
-    Row {
-        name: "wake round trip",
-        step: 1,
-        who: WHO,
-        contenders: || [copies!(tokio_wake), copies!(bare_wake), copies!(segno_wake)],
-    },
-    Row {
-        name: "timeout",
-        step: 1,
-        who: ["tokio", "map", "segno"],
-        contenders: || [copies!(tokio_timeout), copies!(map_timeout), copies!(segno_timeout)],
     },
 ];
 
-/// How many tasks there are.
-trait Count: 'static {
-    /// So many.
-    const COUNT: u64;
-}
-
-/// So many.
-struct Tasks<const COUNT: u64>;
-
-impl<const COUNT: u64> Count for Tasks<COUNT> {
-    const COUNT: u64 = COUNT;
-}
-
 // Yielding in turns. All but one yield for ever; the one that is timed counts the turns.
 
-fn tokio_yield<N: Count, const COPY: usize>() -> impl FnMut(u64) {
+fn tokio_yield<const N: u64>() -> impl FnMut(u64) {
     let (runtime, yields) = (tokio(), Arc::new(AtomicU64::new(0)));
     // Its turns are not quite in order, so all of them count their own.
     let count = |yields: &AtomicU64| {
@@ -128,10 +124,9 @@ fn tokio_yield<N: Count, const COPY: usize>() -> impl FnMut(u64) {
         yields.store(count, Relaxed);
         count
     };
-    for _ in 1..N::COUNT {
+    for _ in 1..N {
         let yields = yields.clone();
         runtime.spawn(async move {
-            shift::<COPY>();
             loop {
                 count(&yields);
                 tokio::task::yield_now().await;
@@ -142,7 +137,6 @@ fn tokio_yield<N: Count, const COPY: usize>() -> impl FnMut(u64) {
         let yields = yields.clone();
         on_tokio(&runtime, async move {
             let goal = yields.load(Relaxed) + times;
-            shift::<COPY>();
             while count(&yields) < goal {
                 tokio::task::yield_now().await;
             }
@@ -150,18 +144,16 @@ fn tokio_yield<N: Count, const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn bare_yield<N: Count, const COPY: usize>() -> impl FnMut(u64) {
+fn bare_yield<const N: u64>() -> impl FnMut(u64) {
     let body = |yielder: &Yielder<(), ()>, ()| {
-        shift::<COPY>();
         loop {
             yielder.suspend(());
         }
     };
-    let tasks = slots(N::COUNT as usize);
+    let tasks = slots(N as usize);
     let tasks = tasks.map(|stack| Box::new(Bare::<(), (), (), _>::with_stack(stack, body)));
     let mut queue: VecDeque<_> = tasks.collect();
     move |times| {
-        shift::<COPY>();
         for _ in 0..times {
             let mut task = queue.pop_front().expect("put back below");
             task.resume(());
@@ -170,11 +162,10 @@ fn bare_yield<N: Count, const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn segno_yield<N: Count, const COPY: usize>() -> impl FnMut(u64) {
+fn segno_yield<const N: u64>() -> impl FnMut(u64) {
     let mut event_loop = EventLoop::new();
-    for _ in 1..N::COUNT {
+    for _ in 1..N {
         drop(event_loop.spawn(|| {
-            shift::<COPY>();
             loop {
                 segno::yield_now();
             }
@@ -182,8 +173,7 @@ fn segno_yield<N: Count, const COPY: usize>() -> impl FnMut(u64) {
     }
     move |times| {
         let turns = || {
-            shift::<COPY>();
-            for _ in 0..times / N::COUNT {
+            for _ in 0..times / N {
                 segno::yield_now();
             }
         };
@@ -193,14 +183,13 @@ fn segno_yield<N: Count, const COPY: usize>() -> impl FnMut(u64) {
 
 // Spawning so many tasks, and joining them.
 
-fn tokio_spawn<N: Count, const COPY: usize>() -> impl FnMut(u64) {
+fn tokio_spawn<const N: u64>() -> impl FnMut(u64) {
     let runtime = tokio();
     move |times| {
         on_tokio(&runtime, async move {
-            let mut handles = VecDeque::with_capacity(N::COUNT as usize);
-            shift::<COPY>();
-            for _ in 0..times / N::COUNT {
-                for i in 0..N::COUNT {
+            let mut handles = VecDeque::with_capacity(N as usize);
+            for _ in 0..times / N {
+                for i in 0..N {
                     handles.push_back(tokio::spawn(async move { black_box(i) }));
                 }
                 for handle in handles.drain(..) {
@@ -211,13 +200,12 @@ fn tokio_spawn<N: Count, const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn bare_spawn<N: Count, const COPY: usize>() -> impl FnMut(u64) {
+fn bare_spawn<const N: u64>() -> impl FnMut(u64) {
     let mut kept = Some(DefaultStack::default());
     move |times| {
-        let mut closures = VecDeque::with_capacity(N::COUNT as usize);
-        shift::<COPY>();
-        for _ in 0..times / N::COUNT {
-            for i in 0..N::COUNT {
+        let mut closures = VecDeque::with_capacity(N as usize);
+        for _ in 0..times / N {
+            for i in 0..N {
                 closures.push_back(Box::new(move || black_box(i)));
             }
             for closure in closures.drain(..) {
@@ -230,14 +218,13 @@ fn bare_spawn<N: Count, const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn segno_spawn<N: Count, const COPY: usize>() -> impl FnMut(u64) {
+fn segno_spawn<const N: u64>() -> impl FnMut(u64) {
     let mut event_loop = EventLoop::new();
     move |times| {
         let main = || {
-            let mut handles = VecDeque::with_capacity(N::COUNT as usize);
-            shift::<COPY>();
-            for _ in 0..times / N::COUNT {
-                for i in 0..N::COUNT {
+            let mut handles = VecDeque::with_capacity(N as usize);
+            for _ in 0..times / N {
+                for i in 0..N {
                     handles.push_back(segno::spawn(move || black_box(i)));
                 }
                 for handle in handles.drain(..) {
@@ -249,15 +236,14 @@ fn segno_spawn<N: Count, const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn segno_scope<N: Count, const COPY: usize>() -> impl FnMut(u64) {
+fn segno_scope<const N: u64>() -> impl FnMut(u64) {
     let mut event_loop = EventLoop::new();
     move |times| {
         let main = || {
             segno::scope(|scope| {
-                let mut handles = VecDeque::with_capacity(N::COUNT as usize);
-                shift::<COPY>();
-                for _ in 0..times / N::COUNT {
-                    for i in 0..N::COUNT {
+                let mut handles = VecDeque::with_capacity(N as usize);
+                for _ in 0..times / N {
+                    for i in 0..N {
                         handles.push_back(scope.spawn(move || black_box(i)));
                     }
                     for handle in handles.drain(..) {
@@ -272,20 +258,18 @@ fn segno_scope<N: Count, const COPY: usize>() -> impl FnMut(u64) {
 
 // Two tasks that wake each other in turns.
 
-fn tokio_wake<const COPY: usize>() -> impl FnMut(u64) {
+fn tokio_wake() -> impl FnMut(u64) {
     let runtime = tokio();
     move |times| {
         let notify = Arc::new([Notify::new(), Notify::new()]);
         let other = notify.clone();
         runtime.spawn(async move {
-            shift::<COPY>();
             for _ in 0..times {
                 other[1].notified().await;
                 other[0].notify_one();
             }
         });
         on_tokio(&runtime, async move {
-            shift::<COPY>();
             for _ in 0..times {
                 notify[1].notify_one();
                 notify[0].notified().await;
@@ -294,10 +278,9 @@ fn tokio_wake<const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn bare_wake<const COPY: usize>() -> impl FnMut(u64) {
+fn bare_wake() -> impl FnMut(u64) {
     let task = || {
         Bare::new(|yielder: &Yielder<(), ()>, ()| {
-            shift::<COPY>();
             loop {
                 yielder.suspend(());
             }
@@ -305,7 +288,6 @@ fn bare_wake<const COPY: usize>() -> impl FnMut(u64) {
     };
     let (mut one, mut other): (Bare<(), (), ()>, Bare<(), (), ()>) = (task(), task());
     move |times| {
-        shift::<COPY>();
         for _ in 0..times {
             one.resume(());
             other.resume(());
@@ -313,7 +295,7 @@ fn bare_wake<const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn segno_wake<const COPY: usize>() -> impl FnMut(u64) {
+fn segno_wake() -> impl FnMut(u64) {
     let mut event_loop = EventLoop::new();
     move |times| {
         let main = || {
@@ -322,7 +304,6 @@ fn segno_wake<const COPY: usize>() -> impl FnMut(u64) {
             let (leave, left) = std::sync::mpsc::channel();
             drop(segno::spawn(move || {
                 leave.send(segno::waker()).expect("it is waited for");
-                shift::<COPY>();
                 for i in 1..=times {
                     while theirs[1].get() < i {
                         segno::pause();
@@ -333,7 +314,6 @@ fn segno_wake<const COPY: usize>() -> impl FnMut(u64) {
             }));
             segno::yield_now();
             let other = left.recv().expect("it had its turn");
-            shift::<COPY>();
             for i in 1..=times {
                 woken[1].set(i);
                 other.wake_by_ref();
@@ -352,11 +332,10 @@ fn segno_wake<const COPY: usize>() -> impl FnMut(u64) {
 /// The timeout.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-fn tokio_timeout<const COPY: usize>() -> impl FnMut(u64) {
+fn tokio_timeout() -> impl FnMut(u64) {
     let runtime = tokio_with_timers();
     move |times| {
         on_tokio(&runtime, async move {
-            shift::<COPY>();
             for _ in 0..times {
                 let in_time = tokio::time::timeout(TIMEOUT, tokio::task::yield_now()).await;
                 assert!(black_box(in_time).is_ok());
@@ -365,10 +344,9 @@ fn tokio_timeout<const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn map_timeout<const COPY: usize>() -> impl FnMut(u64) {
+fn map_timeout() -> impl FnMut(u64) {
     let mut deadlines = BTreeSet::new();
     move |times| {
-        shift::<COPY>();
         for _ in 0..times {
             let deadline = Instant::now() + TIMEOUT;
             deadlines.insert(deadline);
@@ -377,11 +355,10 @@ fn map_timeout<const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn segno_timeout<const COPY: usize>() -> impl FnMut(u64) {
+fn segno_timeout() -> impl FnMut(u64) {
     let mut event_loop = EventLoop::new();
     move |times| {
         let main = || {
-            shift::<COPY>();
             for _ in 0..times {
                 let in_time = segno::timeout(TIMEOUT, segno::yield_now);
                 assert!(black_box(in_time).is_ok());

@@ -1,12 +1,10 @@
 //! The rows of channels and locks between two tasks of one event loop: tokio's on the current
 //! thread, bare corosensei with a queue and without a loop, and Segno.
 
-use crate::Row;
+use super::Row;
 use corosensei::{Coroutine as Bare, Yielder};
 use segno::EventLoop;
 use segno::sync::{Mutex, channel};
-use segno_benches::copies;
-use segno_benches::copies::shift;
 use segno_benches::rivals::{on_tokio, tokio};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -20,39 +18,40 @@ const ROOM: usize = 128;
 
 pub(crate) const ROWS: &[Row] = &[
     Row {
-        name: "ping-pong",
+        question: "channel",
+        case: "ping-pong, round trip",
         step: 1,
-        who: ["tokio", "corosensei", "segno"],
-        contenders: || [copies!(tokio_ping), copies!(bare_ping), copies!(segno_ping)],
+        who: &["tokio mpsc", "corosensei, two resumes", "bounded(1)"],
+        loops: || vec![Box::new(tokio_ping()), Box::new(bare_ping()), Box::new(segno_ping())],
     },
     Row {
-        name: "stream 128",
+        question: "channel",
+        case: "stream of bounded(128)",
         step: ROOM as u64,
-        who: ["tokio", "corosensei", "segno"],
-        contenders: || [copies!(tokio_stream), copies!(bare_stream), copies!(segno_stream)],
+        who: &["tokio mpsc", "corosensei and a VecDeque", "bounded(128)"],
+        loops: || vec![Box::new(tokio_stream()), Box::new(bare_stream()), Box::new(segno_stream())],
     },
     Row {
-        name: "lock",
+        question: "lock",
+        case: "mutex: lock and unlock",
         step: 1,
-        who: ["tokio", "std", "segno"],
-        contenders: || [copies!(tokio_lock), copies!(std_lock), copies!(segno_lock)],
+        who: &["tokio Mutex", "std Mutex", "Mutex"],
+        loops: || vec![Box::new(tokio_lock()), Box::new(std_lock()), Box::new(segno_lock())],
     },
 ];
 
 // A value goes to the other task, and one comes back.
 
-fn tokio_ping<const COPY: usize>() -> impl FnMut(u64) {
+fn tokio_ping() -> impl FnMut(u64) {
     let runtime = tokio();
     move |times| {
         let ((there, mut arrived), (back, mut returned)) = (mpsc::channel(1), mpsc::channel(1));
         runtime.spawn(async move {
-            shift::<COPY>();
             while let Some(value) = arrived.recv().await {
                 back.send(black_box(value) + 1).await.expect("it is waited for");
             }
         });
         on_tokio(&runtime, async move {
-            shift::<COPY>();
             for value in 0..times {
                 there.send(black_box(value)).await.expect("it is received");
                 assert_eq!(returned.recv().await, Some(value + 1));
@@ -61,11 +60,10 @@ fn tokio_ping<const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn bare_ping<const COPY: usize>() -> impl FnMut(u64) {
+fn bare_ping() -> impl FnMut(u64) {
     let cells = Rc::new([const { Cell::new(None::<u64>) }; 2]);
     let [theirs, mine] = [cells.clone(), cells];
     let mut other = Bare::new(move |yielder: &Yielder<(), ()>, ()| {
-        shift::<COPY>();
         loop {
             let value = theirs[0].take().expect("sent");
             theirs[1].set(Some(black_box(value) + 1));
@@ -73,7 +71,6 @@ fn bare_ping<const COPY: usize>() -> impl FnMut(u64) {
         }
     });
     let mut one = Bare::new(move |yielder: &Yielder<(), ()>, ()| {
-        shift::<COPY>();
         for value in 0.. {
             mine[0].set(Some(black_box(value)));
             yielder.suspend(());
@@ -81,7 +78,6 @@ fn bare_ping<const COPY: usize>() -> impl FnMut(u64) {
         }
     });
     move |times| {
-        shift::<COPY>();
         for _ in 0..times {
             one.resume(());
             let _: corosensei::CoroutineResult<(), ()> = other.resume(());
@@ -89,18 +85,16 @@ fn bare_ping<const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn segno_ping<const COPY: usize>() -> impl FnMut(u64) {
+fn segno_ping() -> impl FnMut(u64) {
     let mut event_loop = EventLoop::new();
     move |times| {
         let main = || {
             let ((there, arrived), (back, returned)) = (channel::bounded(1), channel::bounded(1));
             drop(segno::spawn(move || {
-                shift::<COPY>();
                 while let Ok(value) = arrived.recv() {
                     back.send(black_box(value) + 1).expect("it is waited for");
                 }
             }));
-            shift::<COPY>();
             for value in 0..times {
                 there.send(black_box(value)).expect("it is received");
                 assert_eq!(returned.recv(), Ok(value + 1));
@@ -117,19 +111,17 @@ fn sum_below(times: u64) -> u64 {
     times * (times - 1) / 2
 }
 
-fn tokio_stream<const COPY: usize>() -> impl FnMut(u64) {
+fn tokio_stream() -> impl FnMut(u64) {
     let runtime = tokio();
     move |times| {
         let (sender, mut receiver) = mpsc::channel(ROOM);
         runtime.spawn(async move {
-            shift::<COPY>();
             for value in 0..times {
                 sender.send(black_box(value)).await.expect("it is received");
             }
         });
         let sum = on_tokio(&runtime, async move {
             let mut sum = 0;
-            shift::<COPY>();
             while let Some(value) = receiver.recv().await {
                 sum += black_box(value);
             }
@@ -139,11 +131,10 @@ fn tokio_stream<const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn bare_stream<const COPY: usize>() -> impl FnMut(u64) {
+fn bare_stream() -> impl FnMut(u64) {
     let queue = Rc::new(RefCell::new(VecDeque::with_capacity(ROOM)));
     let theirs = queue.clone();
     let mut sender = Bare::new(move |yielder: &Yielder<(), ()>, ()| {
-        shift::<COPY>();
         for value in 0_u64.. {
             while theirs.borrow().len() == ROOM {
                 yielder.suspend(());
@@ -152,7 +143,6 @@ fn bare_stream<const COPY: usize>() -> impl FnMut(u64) {
         }
     });
     let mut receiver = Bare::new(move |yielder: &Yielder<(), ()>, ()| {
-        shift::<COPY>();
         for wanted in 0.. {
             let value = loop {
                 // The borrow ends with the statement.
@@ -166,7 +156,6 @@ fn bare_stream<const COPY: usize>() -> impl FnMut(u64) {
         }
     });
     move |times| {
-        shift::<COPY>();
         for _ in 0..times / ROOM as u64 {
             sender.resume(());
             receiver.resume(());
@@ -174,19 +163,17 @@ fn bare_stream<const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn segno_stream<const COPY: usize>() -> impl FnMut(u64) {
+fn segno_stream() -> impl FnMut(u64) {
     let mut event_loop = EventLoop::new();
     move |times| {
         let main = || {
             let (sender, receiver) = channel::bounded(ROOM);
             drop(segno::spawn(move || {
-                shift::<COPY>();
                 for value in 0..times {
                     sender.send(black_box(value)).expect("it is received");
                 }
             }));
             let mut sum = 0;
-            shift::<COPY>();
             while let Ok(value) = receiver.recv() {
                 sum += black_box(value);
             }
@@ -199,12 +186,11 @@ fn segno_stream<const COPY: usize>() -> impl FnMut(u64) {
 
 // A lock that nobody else wants, taken and released.
 
-fn tokio_lock<const COPY: usize>() -> impl FnMut(u64) {
+fn tokio_lock() -> impl FnMut(u64) {
     let (runtime, lock) = (tokio(), Arc::new(tokio::sync::Mutex::new(0_u64)));
     move |times| {
         let lock = lock.clone();
         on_tokio(&runtime, async move {
-            shift::<COPY>();
             for _ in 0..times {
                 *black_box(&lock).lock().await += 1;
             }
@@ -212,21 +198,19 @@ fn tokio_lock<const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn std_lock<const COPY: usize>() -> impl FnMut(u64) {
+fn std_lock() -> impl FnMut(u64) {
     let lock = std::sync::Mutex::new(0_u64);
     move |times| {
-        shift::<COPY>();
         for _ in 0..times {
             *black_box(&lock).lock().expect("nobody panics") += 1;
         }
     }
 }
 
-fn segno_lock<const COPY: usize>() -> impl FnMut(u64) {
+fn segno_lock() -> impl FnMut(u64) {
     let (mut event_loop, lock) = (EventLoop::new(), Mutex::new(0_u64));
     move |times| {
         let main = || {
-            shift::<COPY>();
             for _ in 0..times {
                 *black_box(&lock).lock() += 1;
             }

@@ -1,10 +1,8 @@
 //! The rows of bare coroutines: switching, creating, and the walk of a tree.
 
-use crate::Row;
+use super::Row;
 use corosensei::CoroutineResult;
 use segno::{Coroutine, Generator, Outlet, Pauser, State};
-use segno_benches::copies;
-use segno_benches::copies::{shift, tell_apart};
 use segno_benches::tree::{Node, sum_of_keys};
 use std::hint::black_box;
 use std::sync::LazyLock;
@@ -12,73 +10,75 @@ use std::sync::LazyLock;
 /// Nodes of the tree that the walk visits: 2^20, as in the bench `generator`.
 const NODES: u64 = 1 << 20;
 
-/// Who is compared in all of them.
-const WHO: [&str; 3] = ["floor", "corosensei", "segno"];
-
 pub(crate) const ROWS: &[Row] = &[
     Row {
-        name: "switch",
+        question: "switch",
+        case: "resume and pause",
         step: 1,
-        who: WHO,
-        contenders: || [copies!(call), copies!(bare_switch), copies!(segno_switch)],
+        who: &["corosensei", "plain call", "Coroutine"],
+        loops: || vec![Box::new(bare_switch()), Box::new(call()), Box::new(segno_switch())],
     },
     Row {
-        name: "switch helper",
+        question: "switch",
+        case: "a helper returns",
         step: 1,
-        who: WHO,
-        contenders: || [copies!(call), copies!(bare_helper), copies!(segno_helper)],
+        who: &["corosensei", "plain call", "Coroutine"],
+        loops: || vec![Box::new(bare_helper()), Box::new(call()), Box::new(segno_helper())],
     },
     Row {
-        name: "switch depth 40",
+        question: "switch",
+        case: "40 calls deep",
         step: 1,
-        who: WHO,
-        contenders: || [copies!(call), copies!(bare_deep), copies!(segno_deep)],
+        who: &["corosensei", "plain call", "Coroutine"],
+        loops: || vec![Box::new(bare_deep()), Box::new(call()), Box::new(segno_deep())],
     },
     Row {
-        name: "switch 8 bytes",
+        question: "switch",
+        case: "8 bytes",
         step: 1,
-        who: WHO,
-        contenders: || [copies!(call), copies!(bare_8), copies!(segno_8)],
+        who: &["corosensei", "Coroutine"],
+        loops: || vec![Box::new(bare_8()), Box::new(segno_8())],
     },
     Row {
-        name: "switch 64 bytes",
+        question: "switch",
+        case: "64 bytes",
         step: 1,
-        who: WHO,
-        contenders: || [copies!(call), copies!(bare_64), copies!(segno_64)],
+        who: &["corosensei", "Coroutine"],
+        loops: || vec![Box::new(bare_64()), Box::new(segno_64())],
     },
     Row {
-        name: "create",
+        question: "create",
+        case: "one at a time",
         step: 1,
-        who: WHO,
-        contenders: || [copies!(boxed_call), copies!(bare_create), copies!(segno_create)],
+        who: &["boxed closure", "corosensei, kept stack", "Coroutine::new"],
+        loops: || vec![Box::new(boxed_call()), Box::new(bare_create()), Box::new(segno_create())],
     },
     Row {
-        name: "walk",
+        question: "generator",
+        case: "walk of 2^20 nodes",
         step: NODES,
-        who: WHO,
-        contenders: || [copies!(plain_walk), copies!(bare_walk), copies!(segno_walk)],
+        who: &["callback recursion", "corosensei", "Generator::new"],
+        loops: || vec![Box::new(plain_walk()), Box::new(bare_walk()), Box::new(segno_walk())],
     },
 ];
 
 // The floors: a call that nothing is inlined into, a boxed closure made, called and dropped, and
 // the tree walked by recursion.
 
-fn call<const COPY: usize>() -> impl FnMut(u64) {
+fn call() -> impl FnMut(u64) {
     #[inline(never)]
     fn called(x: u64) -> u64 {
         black_box(x)
     }
     |times| {
-        shift::<COPY>();
         for _ in 0..times {
             black_box(called(black_box(1)));
         }
     }
 }
 
-fn boxed_call<const COPY: usize>() -> impl FnMut(u64) {
+fn boxed_call() -> impl FnMut(u64) {
     |times| {
-        shift::<COPY>();
         for i in 0..times {
             let boxed: Box<dyn FnOnce(u64) -> u64> = Box::new(move |x| x + i);
             black_box(black_box(boxed)(black_box(1)));
@@ -86,17 +86,15 @@ fn boxed_call<const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn plain_walk<const COPY: usize>() -> impl FnMut(u64) {
-    fn walk<const COPY: usize>(node: &Node, visit: &mut dyn FnMut(u64)) {
-        node.left.iter().for_each(|left| walk::<COPY>(left, visit));
-        tell_apart::<COPY>();
+fn plain_walk() -> impl FnMut(u64) {
+    fn walk(node: &Node, visit: &mut dyn FnMut(u64)) {
+        node.left.iter().for_each(|left| walk(left, visit));
         visit(node.key);
-        node.right.iter().for_each(|right| walk::<COPY>(right, visit));
+        node.right.iter().for_each(|right| walk(right, visit));
     }
     per_walk(|| {
-        shift::<COPY>();
         let mut sum = 0;
-        walk::<COPY>(&TREE, &mut |key| sum += key);
+        walk(&TREE, &mut |key| sum += key);
         sum
     })
 }
@@ -119,9 +117,8 @@ type Bare<In, Out> = corosensei::Coroutine<In, Out, ()>;
 type Yielder<In, Out> = corosensei::Yielder<In, Out>;
 
 /// A loop that resumes `co` with `value` each time.
-fn bare_loop<const COPY: usize, T: Clone>(mut co: Bare<T, T>, value: T) -> impl FnMut(u64) {
+fn bare_loop<T: Clone>(mut co: Bare<T, T>, value: T) -> impl FnMut(u64) {
     move |times| {
-        shift::<COPY>();
         for _ in 0..times {
             let CoroutineResult::Yield(out) = co.resume(black_box(value.clone())) else {
                 unreachable!()
@@ -131,72 +128,66 @@ fn bare_loop<const COPY: usize, T: Clone>(mut co: Bare<T, T>, value: T) -> impl 
     }
 }
 
-fn bare_switch<const COPY: usize>() -> impl FnMut(u64) {
+fn bare_switch() -> impl FnMut(u64) {
     let co = Bare::new(|yielder, ()| {
-        shift::<COPY>();
         loop {
             yielder.suspend(());
         }
     });
-    bare_loop::<COPY, ()>(co, ())
+    bare_loop(co, ())
 }
 
-fn bare_helper<const COPY: usize>() -> impl FnMut(u64) {
+fn bare_helper() -> impl FnMut(u64) {
     #[inline(never)]
-    fn helper<const COPY: usize>(yielder: &Yielder<(), ()>) {
+    fn helper(yielder: &Yielder<(), ()>) {
         yielder.suspend(());
         black_box(());
     }
     let co = Bare::new(|yielder, ()| {
-        shift::<COPY>();
         loop {
-            helper::<COPY>(yielder);
+            helper(yielder);
         }
     });
-    bare_loop::<COPY, ()>(co, ())
+    bare_loop(co, ())
 }
 
-fn bare_deep<const COPY: usize>() -> impl FnMut(u64) {
+fn bare_deep() -> impl FnMut(u64) {
     #[inline(never)]
-    fn descend<const COPY: usize>(depth: u32, yielder: &Yielder<(), ()>) {
+    fn descend(depth: u32, yielder: &Yielder<(), ()>) {
         if black_box(depth) > 1 {
-            descend::<COPY>(depth - 1, yielder);
+            descend(depth - 1, yielder);
             black_box(());
         } else {
-            shift::<COPY>();
             loop {
                 yielder.suspend(());
             }
         }
     }
-    let co = Bare::new(|yielder, ()| descend::<COPY>(40, yielder));
-    bare_loop::<COPY, ()>(co, ())
+    let co = Bare::new(|yielder, ()| descend(40, yielder));
+    bare_loop(co, ())
 }
 
-fn bare_8<const COPY: usize>() -> impl FnMut(u64) {
+fn bare_8() -> impl FnMut(u64) {
     let co = Bare::new(|yielder, mut x: u64| {
-        shift::<COPY>();
         loop {
             x = yielder.suspend(black_box(x));
         }
     });
-    bare_loop::<COPY, u64>(co, 1)
+    bare_loop(co, 1)
 }
 
-fn bare_64<const COPY: usize>() -> impl FnMut(u64) {
+fn bare_64() -> impl FnMut(u64) {
     let co = Bare::new(|yielder, mut x: [u64; 8]| {
-        shift::<COPY>();
         loop {
             x = yielder.suspend(black_box(x));
         }
     });
-    bare_loop::<COPY, [u64; 8]>(co, [1; 8])
+    bare_loop(co, [1; 8])
 }
 
-fn bare_create<const COPY: usize>() -> impl FnMut(u64) {
+fn bare_create() -> impl FnMut(u64) {
     let mut kept = Some(corosensei::stack::DefaultStack::default());
     move |times| {
-        shift::<COPY>();
         for i in 0..times {
             let stack = kept.take().expect("put back below");
             let mut co =
@@ -208,16 +199,14 @@ fn bare_create<const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn bare_walk<const COPY: usize>() -> impl FnMut(u64) {
-    fn walk<const COPY: usize>(node: &Node, yielder: &Yielder<(), u64>) {
-        node.left.iter().for_each(|left| walk::<COPY>(left, yielder));
-        tell_apart::<COPY>();
+fn bare_walk() -> impl FnMut(u64) {
+    fn walk(node: &Node, yielder: &Yielder<(), u64>) {
+        node.left.iter().for_each(|left| walk(left, yielder));
         yielder.suspend(node.key);
-        node.right.iter().for_each(|right| walk::<COPY>(right, yielder));
+        node.right.iter().for_each(|right| walk(right, yielder));
     }
     per_walk(|| {
-        shift::<COPY>();
-        let mut co = Bare::new(|yielder, ()| walk::<COPY>(&TREE, yielder));
+        let mut co = Bare::new(|yielder, ()| walk(&TREE, yielder));
         let mut sum = 0;
         while let CoroutineResult::Yield(key) = co.resume(()) {
             sum += key;
@@ -229,12 +218,8 @@ fn bare_walk<const COPY: usize>() -> impl FnMut(u64) {
 // Segno, the same once more.
 
 /// A loop that resumes `co` with `value` each time.
-fn segno_loop<const COPY: usize, T: Clone + 'static>(
-    mut co: Coroutine<T, T, ()>,
-    value: T,
-) -> impl FnMut(u64) {
+fn segno_loop<T: Clone + 'static>(mut co: Coroutine<T, T, ()>, value: T) -> impl FnMut(u64) {
     move |times| {
-        shift::<COPY>();
         for _ in 0..times {
             let State::Paused(out) = co.resume(black_box(value.clone())) else { unreachable!() };
             black_box(out);
@@ -242,71 +227,65 @@ fn segno_loop<const COPY: usize, T: Clone + 'static>(
     }
 }
 
-fn segno_switch<const COPY: usize>() -> impl FnMut(u64) {
+fn segno_switch() -> impl FnMut(u64) {
     let co = Coroutine::new(|co: &Pauser<(), ()>, ()| {
-        shift::<COPY>();
         loop {
             co.pause(());
         }
     });
-    segno_loop::<COPY, ()>(co, ())
+    segno_loop::<()>(co, ())
 }
 
-fn segno_helper<const COPY: usize>() -> impl FnMut(u64) {
+fn segno_helper() -> impl FnMut(u64) {
     #[inline(never)]
-    fn helper<const COPY: usize>(co: &Pauser<(), ()>) {
+    fn helper(co: &Pauser<(), ()>) {
         co.pause(());
         black_box(());
     }
     let co = Coroutine::new(|co: &Pauser<(), ()>, ()| {
-        shift::<COPY>();
         loop {
-            helper::<COPY>(co);
+            helper(co);
         }
     });
-    segno_loop::<COPY, ()>(co, ())
+    segno_loop::<()>(co, ())
 }
 
-fn segno_deep<const COPY: usize>() -> impl FnMut(u64) {
+fn segno_deep() -> impl FnMut(u64) {
     #[inline(never)]
-    fn descend<const COPY: usize>(depth: u32, co: &Pauser<(), ()>) {
+    fn descend(depth: u32, co: &Pauser<(), ()>) {
         if black_box(depth) > 1 {
-            descend::<COPY>(depth - 1, co);
+            descend(depth - 1, co);
             black_box(());
         } else {
-            shift::<COPY>();
             loop {
                 co.pause(());
             }
         }
     }
-    let co = Coroutine::new(|co: &Pauser<(), ()>, ()| descend::<COPY>(40, co));
-    segno_loop::<COPY, ()>(co, ())
+    let co = Coroutine::new(|co: &Pauser<(), ()>, ()| descend(40, co));
+    segno_loop::<()>(co, ())
 }
 
-fn segno_8<const COPY: usize>() -> impl FnMut(u64) {
+fn segno_8() -> impl FnMut(u64) {
     let co = Coroutine::new(|co: &Pauser<u64, u64>, mut x: u64| {
-        shift::<COPY>();
         loop {
             x = co.pause(black_box(x));
         }
     });
-    segno_loop::<COPY, u64>(co, 1)
+    segno_loop::<u64>(co, 1)
 }
 
-fn segno_64<const COPY: usize>() -> impl FnMut(u64) {
+fn segno_64() -> impl FnMut(u64) {
     let co = Coroutine::new(|co: &Pauser<[u64; 8], [u64; 8]>, mut x: [u64; 8]| {
-        shift::<COPY>();
         loop {
             x = co.pause(black_box(x));
         }
     });
-    segno_loop::<COPY, [u64; 8]>(co, [1; 8])
+    segno_loop::<[u64; 8]>(co, [1; 8])
 }
 
-fn segno_create<const COPY: usize>() -> impl FnMut(u64) {
+fn segno_create() -> impl FnMut(u64) {
     |times| {
-        shift::<COPY>();
         for i in 0..times {
             let mut co = Coroutine::new(move |_: &Pauser<u64, ()>, x: u64| x + i);
             let State::Complete(sum) = co.resume(black_box(1)) else { unreachable!() };
@@ -315,15 +294,11 @@ fn segno_create<const COPY: usize>() -> impl FnMut(u64) {
     }
 }
 
-fn segno_walk<const COPY: usize>() -> impl FnMut(u64) {
-    fn walk<const COPY: usize>(node: &Node, out: &Outlet<u64>) {
-        node.left.iter().for_each(|left| walk::<COPY>(left, out));
-        tell_apart::<COPY>();
+fn segno_walk() -> impl FnMut(u64) {
+    fn walk(node: &Node, out: &Outlet<u64>) {
+        node.left.iter().for_each(|left| walk(left, out));
         out.pause(node.key);
-        node.right.iter().for_each(|right| walk::<COPY>(right, out));
+        node.right.iter().for_each(|right| walk(right, out));
     }
-    per_walk(|| {
-        shift::<COPY>();
-        Generator::new(|out: &Outlet<u64>| walk::<COPY>(&TREE, out)).sum()
-    })
+    per_walk(|| Generator::new(|out: &Outlet<u64>| walk(&TREE, out)).sum())
 }

@@ -1,0 +1,232 @@
+//! What the figures should be, and why those are missed that are missed.
+
+/// A figure to reach.
+pub struct Goal {
+    /// What it is about.
+    pub what: &'static str,
+    /// The bench.
+    pub question: &'static str,
+    /// The case in it.
+    pub case: &'static str,
+    /// Which of Segno's rows there.
+    pub who: &'static str,
+    /// The figure.
+    pub most: Most,
+    /// Why it is missed, when it is.
+    pub miss: &'static str,
+}
+
+/// An upper limit.
+pub enum Most {
+    /// This much, in that unit.
+    Of(f64, &'static str),
+    /// So many times the row of that name in the same case.
+    Times(f64, &'static str),
+    /// This much, once there is what it is about.
+    Later(&'static str),
+}
+
+use Most::{Later, Of, Times};
+
+const fn goal(
+    what: &'static str,
+    [question, case, who]: [&'static str; 3],
+    most: Most,
+    miss: &'static str,
+) -> Goal {
+    Goal { what, question, case, who, most, miss }
+}
+
+/// All of them.
+pub const GOALS: &[Goal] = &[
+    goal("resume and pause", ["switch", "resume and pause", "Coroutine"], Of(3.0, "ns"), SWITCH),
+    goal(
+        "the same, when a function returns between two pauses",
+        ["switch", "a helper returns", "Coroutine"],
+        Times(1.1, "corosensei"),
+        SWITCH,
+    ),
+    goal("create, run, drop", ["create", "one at a time", "Coroutine::new"], Of(20.0, "ns"), ""),
+    goal(
+        "walk of 2^20 nodes, per node",
+        ["generator", "walk of 2^20 nodes", "Generator::new"],
+        Times(1.15, "corosensei"),
+        "",
+    ),
+    goal("yield among 2 tasks", ["yield", "2 tasks", "yield_now"], Of(8.0, "ns"), YIELD),
+    goal("yield among 100", ["yield", "100 tasks", "yield_now"], Of(8.0, "ns"), YIELD),
+    goal("yield among 10,000", ["yield", "10,000 tasks", "yield_now"], Of(10.0, "ns"), CACHE),
+    goal(
+        "yield among 100,000, shuffled",
+        ["yield", "100,000 tasks, shuffled", "yield_now"],
+        Of(50.0, "ns"),
+        CACHE,
+    ),
+    goal(
+        "child of a scope, one at a time",
+        ["spawn", "one at a time", "scope"],
+        Of(20.0, "ns"),
+        SPAWN,
+    ),
+    goal(
+        "child of a scope, 1,000 at once",
+        ["spawn", "1,000 at once", "scope"],
+        Of(20.0, "ns"),
+        SPAWN,
+    ),
+    goal(
+        "spawn and join, one at a time",
+        ["spawn", "one at a time", "spawn"],
+        Of(40.0, "ns"),
+        SPAWN,
+    ),
+    goal(
+        "spawn and join, 1,000 at once",
+        ["spawn", "1,000 at once", "spawn"],
+        Of(35.0, "ns"),
+        SPAWN,
+    ),
+    goal(
+        "the first 100,000 tasks, each",
+        ["spawn", "the first 100,000", "spawn"],
+        Of(100.0, "ns"),
+        "the record of each task is fresh memory, and the kernel brings it in page by page",
+    ),
+    goal(
+        "a value there and one back, between threads or not",
+        ["channel", "ping-pong, round trip", "bounded(1), shared"],
+        Of(40.0, "ns"),
+        CHANNEL,
+    ),
+    goal(
+        "the same, both ends on one loop",
+        ["channel", "ping-pong, round trip", "bounded(1)"],
+        Of(20.0, "ns"),
+        CHANNEL,
+    ),
+    goal(
+        "a value through bounded(128), between threads or not",
+        ["channel", "stream of bounded(128)", "bounded(128), shared"],
+        Of(14.0, "ns"),
+        CHANNEL,
+    ),
+    goal(
+        "the same, both ends on one loop",
+        ["channel", "stream of bounded(128)", "bounded(128)"],
+        Of(4.0, "ns"),
+        CHANNEL,
+    ),
+    goal(
+        "100,000 sleeps, over the ideal",
+        ["timers", "100,000 sleeps of 1 to 1,000 ms, over the ideal", "sleep"],
+        Of(30.0, "ms"),
+        STACKS,
+    ),
+    goal(
+        "100,000 sleeps, processor time",
+        ["timers", "100,000 sleeps of 1 to 1,000 ms, processor time", "sleep"],
+        Of(100.0, "ms"),
+        STACKS,
+    ),
+    goal(
+        "a paused coroutine, of 1,000,000",
+        ["memory", "1,000,000 paused", "48 KiB (64 KiB slots)"],
+        Of(4400.0, "bytes"),
+        "",
+    ),
+    goal(
+        "a paused task, of 1,000,000",
+        ["memory", "1,000,000 paused", "task, 48 KiB (64 KiB slots)"],
+        Of(4600.0, "bytes"),
+        "",
+    ),
+    goal(
+        "pool: skynet of 1,000,000 leaves, 1 / 2 workers",
+        ["pool", "", ""],
+        Later("90 / 50 ms"),
+        POOL,
+    ),
+    goal(
+        "pool: fib(30) with cutoff 10, 1 / 2 workers",
+        ["pool", "", ""],
+        Later("3 / 1.6 ms"),
+        POOL,
+    ),
+    goal("pool: 1,000 spawned, then joined, each", ["pool", "", ""], Later("60 ns"), POOL),
+    goal(
+        "a frame in which 1,000 scripts wait",
+        ["script", "a tick, 1,000 idle", "Scripts::tick"],
+        Of(50.0, "ns"),
+        TICK,
+    ),
+    goal(
+        "in which 100,000 wait",
+        ["script", "a tick, 100,000 idle", "Scripts::tick"],
+        Of(50.0, "ns"),
+        TICK,
+    ),
+    goal("a wake by timer", ["script", "wake by timer, one", "Script::wait"], Of(30.0, "ns"), WAKE),
+    goal(
+        "the same, spread over 10,000",
+        ["script", "wake by timer, 10,000 spread", "Script::wait"],
+        Of(80.0, "ns"),
+        WAKE,
+    ),
+    goal(
+        "10,000 that act in each frame, for each",
+        ["script", "next frame, 10,000", "Script::next_frame"],
+        Of(30.0, "ns"),
+        WAKE,
+    ),
+    goal(
+        "spawn, run, end of a script",
+        ["script", "spawn, first run, end", "Scripts::spawn"],
+        Of(60.0, "ns"),
+        "a script has a name, a place in its group's tree and a record that can be listed, all made at spawn",
+    ),
+    goal(
+        "a script that waits, of 100,000",
+        ["script", "100,000 live", "Scripts, 48 KiB"],
+        Of(5000.0, "bytes"),
+        "",
+    ),
+    goal(
+        "`all` of two",
+        ["script", "all of two", "Script::all"],
+        Of(500.0, "ns"),
+        "each branch is spawned as a script of its own, and four wakes go through the tick",
+    ),
+    goal(
+        "`race` of two",
+        ["script", "race of two", "Script::race"],
+        Of(5000.0, "ns"),
+        "the loser is unwound, which takes 2 µs and more, besides what `all` pays",
+    ),
+    goal("a cancelled script", ["script", "cancel 10,000", "each"], Of(3000.0, "ns"), UNWIND),
+    goal(
+        "the longest frame while 10,000 are cancelled",
+        ["script", "cancel 10,000", "the longest tick"],
+        Of(2.5, "ms"),
+        UNWIND,
+    ),
+];
+
+// Counts of instructions are those of `instructions.txt`.
+const SWITCH: &str = "the checks that make pausing safe (is it this coroutine that runs? may it pause here?): 57 \
+                      instructions, where bare corosensei takes 32";
+const YIELD: &str = "a turn takes 151 instructions, of which the switch is a third: the rest counts towards the look \
+                     at timers and inbox, and says who runs now and what it may do";
+const CACHE: &str =
+    "what a paused task holds is not in the cache any more; the floor pays for that, too";
+const SPAWN: &str = "786 instructions for a scope's child, 1,045 with a handle that can be sent: a record, a handle, \
+                     the place where the result waits, and the list of who is alive";
+const CHANNEL: &str = "871 instructions for there and back: every operation looks whether others wait, whether it is \
+                       cancelled and whether its turn is over, and a value wakes its receiver by way of the queue";
+const STACKS: &str = "each sleeper needs a stack of its own, and the kernel takes 2 µs to bring in a fresh one; the \
+                      floor with fresh stacks pays that, too";
+const POOL: &str = "there is no pool of threads yet";
+const TICK: &str = "a frame advances its clocks and writes its report, whoever waits";
+const WAKE: &str = "the timers' heap, the order of those that are due and the report of who ran take several times \
+                    what the switch takes";
+const UNWIND: &str =
+    "unwinding a stack takes 30,000 instructions, most of them the search for each frame's table";

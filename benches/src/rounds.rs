@@ -1,0 +1,253 @@
+//! Contenders measured in turns, and again where it was not quiet.
+//!
+//! In a *round* every copy of every contender runs for about a millisecond, one after the other, so
+//! that a slow moment of the machine falls on all alike. A contender's time in a round is that of its
+//! fastest copy there. A turn in which the thread had to wait for the processor is taken again at once.
+//!
+//! When there have been enough rounds, and the figures still spread or the machine was not quiet,
+//! there are more, up to three times as many; the quietest of them count. Which those are is decided by
+//! the signs of `quiet.rs` and not by the figures.
+
+use crate::question::Timed;
+use crate::quiet::{Processors, pace, waited};
+use crate::threads::last_processor;
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+
+/// How long one copy runs in one round.
+const TURN: Duration = Duration::from_millis(1);
+/// A turn that waited for the processor for more than this part of itself was disturbed.
+const DISTURBED: f64 = 0.02;
+/// So often a disturbed turn is taken again.
+const TRIES: usize = 3;
+/// Rounds are repeated as long as the quiet ones have not come to the number wanted, up to so many
+/// times that number.
+const MOST: usize = 3;
+/// A figure whose ninetieth percentile is this many times its tenth is noisy.
+const SPREAD: f64 = 1.25;
+/// So is one of which more than this part of the turns was disturbed, or of the processor was others'.
+const SHARED: f64 = 0.3;
+/// A contender whose turns are long gets as many rounds as fit into this, but three at least.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// What a contender's rounds came to, in nanoseconds for one operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Figures {
+    /// The median.
+    pub median: f64,
+    /// The tenth percentile.
+    pub low: f64,
+    /// The ninetieth.
+    pub high: f64,
+}
+
+/// How quietly a figure was measured.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Quiet {
+    /// Rounds that count.
+    pub rounds: usize,
+    /// Rounds that were dropped because others were quieter.
+    pub dropped: usize,
+    /// Which part of all processors others have used meanwhile.
+    pub others: f64,
+    /// Which part of the one that it was measured on.
+    pub here: f64,
+    /// Which part of its turns waited for the processor, even when taken again.
+    pub disturbed: f64,
+    /// Whether the figure spreads so far, or others did so much, that it should be measured again on a
+    /// quiet machine.
+    pub noisy: bool,
+}
+
+/// One contender's copies, and how often they do their operation in a turn.
+struct Runner<'a> {
+    /// The copies.
+    copies: &'a mut [Timed],
+    /// The least that they can do.
+    step: u64,
+    /// Operations in a turn.
+    operations: u64,
+    /// How long such a turn takes.
+    turn: Duration,
+    /// Whether it waits for the processor by itself, as threads do that take turns on one.
+    waits: bool,
+}
+
+impl Runner<'_> {
+    fn new(copies: &mut [Timed], step: u64) -> Runner<'_> {
+        let mut operations = step;
+        // The first time it touches fresh memory, which takes longer.
+        copies[0](step);
+        loop {
+            let turn = copies[0](operations);
+            if turn >= TURN / 2 {
+                let mut runner = Runner { copies, step, operations, turn, waits: false };
+                runner.waits = (0..TRIES).all(|_| runner.turn(0).1);
+                return runner;
+            }
+            operations *= 2;
+        }
+    }
+
+    /// Leaves the first copy.
+    fn keep_one(&mut self) {
+        let copies = std::mem::take(&mut self.copies);
+        self.copies = &mut copies[..1];
+    }
+
+    /// A copy's turn: nanoseconds for one operation, and whether it was disturbed.
+    fn turn(&mut self, copy: usize) -> (f64, bool) {
+        let copy = &mut self.copies[copy];
+        let mut best = (f64::INFINITY, true);
+        for _ in 0..TRIES {
+            // What many tasks hold is not in the cache any more when the others had their turns.
+            if self.operations > self.step {
+                copy(self.step);
+            }
+            let (start, before) = (Instant::now(), waited());
+            let took = copy(self.operations).as_nanos() as f64 / self.operations as f64;
+            let elapsed = start.elapsed().as_secs_f64();
+            let waited = waited().zip(before).map_or(0.0, |(now, then)| (now - then).as_secs_f64());
+            let disturbed = !self.waits && waited > elapsed * DISTURBED;
+            if (disturbed, took) < (best.1, best.0) {
+                best = (took, disturbed);
+            }
+            if !disturbed {
+                break;
+            }
+        }
+        best
+    }
+}
+
+/// One round.
+struct Round {
+    /// How many of its turns were disturbed, although they were taken again.
+    disturbed: usize,
+    /// How long the loop of [`pace`] took in it, at the longest.
+    pace: Duration,
+    /// Each contender's time.
+    times: Vec<f64>,
+}
+
+/// Measures contenders in so many rounds that count, or fewer where they take long. Each has one
+/// copy at least.
+pub fn measure(
+    step: u64,
+    wanted: usize,
+    contenders: Vec<&mut Vec<Timed>>,
+) -> Vec<(Figures, Quiet)> {
+    let mut runners: Vec<_> =
+        contenders.into_iter().map(|copies| Runner::new(copies, step)).collect();
+    let round = |runners: &[Runner<'_>]| -> Duration {
+        runners.iter().map(|each| each.turn * each.copies.len() as u32).sum()
+    };
+    // One copy is enough for those that take long.
+    let patience = PATIENCE * runners.len() as u32;
+    if round(&runners) * wanted as u32 > patience {
+        runners.iter_mut().filter(|each| each.turn > 10 * TURN).for_each(Runner::keep_one);
+    }
+    let fit = patience.as_nanos() / round(&runners).as_nanos().max(1);
+    let wanted = wanted.min(fit as usize).max(3);
+    let processors = Processors::now(last_processor());
+    let mut rounds: Vec<Round> = Vec::new();
+    while rounds.len() < wanted || rounds.len() < wanted * MOST && !are_quiet(&rounds, wanted) {
+        rounds.push(one_round(&mut runners));
+    }
+    let quiet = quietest(&rounds, wanted);
+    let others = processors.and_then(|then| then.used_by_others(last_processor()));
+    let others = others.unwrap_or_default();
+    let turns = (runners.iter().map(|each| each.copies.len()).sum::<usize>() * quiet.len()) as f64;
+    let disturbed = quiet.iter().map(|round| round.disturbed).sum::<usize>() as f64 / turns;
+    let each = |who| {
+        let figures = figures(&quiet, who);
+        let rounded = |part: f64| (part * 1000.0).round() / 1000.0;
+        let quiet = Quiet {
+            rounds: quiet.len(),
+            dropped: rounds.len() - quiet.len(),
+            others: rounded(others.all),
+            here: rounded(others.here),
+            disturbed: rounded(disturbed),
+            noisy: spreads(figures) || disturbed > SHARED || others.here > SHARED,
+        };
+        (figures, quiet)
+    };
+    (0..runners.len()).map(each).collect()
+}
+
+fn one_round(runners: &mut [Runner<'_>]) -> Round {
+    let copies = runners.iter().map(|each| each.copies.len()).max().unwrap_or(0);
+    let mut round =
+        Round { disturbed: 0, pace: Duration::ZERO, times: vec![f64::INFINITY; runners.len()] };
+    for copy in 0..copies {
+        round.pace = round.pace.max(pace());
+        for (runner, best) in runners.iter_mut().zip(&mut round.times) {
+            if copy < runner.copies.len() {
+                let (took, disturbed) = runner.turn(copy);
+                *best = best.min(took);
+                round.disturbed += usize::from(disturbed);
+            }
+        }
+    }
+    round
+}
+
+/// Whether so many of the rounds were quiet, and came to the same.
+fn are_quiet(rounds: &[Round], wanted: usize) -> bool {
+    let quiet = quietest(rounds, wanted);
+    let contenders = quiet.first().map_or(0, |round| round.times.len());
+    quiet.iter().all(|round| round.disturbed == 0)
+        && (0..contenders).all(|who| !spreads(figures(&quiet, who)))
+}
+
+/// So many of the rounds, those that were least disturbed, and of these those of the best pace.
+fn quietest(rounds: &[Round], wanted: usize) -> Vec<&Round> {
+    let mut rounds: Vec<&Round> = rounds.iter().collect();
+    rounds.sort_by_key(|round| (round.disturbed, round.pace));
+    rounds.truncate(wanted);
+    rounds
+}
+
+fn figures(rounds: &[&Round], who: usize) -> Figures {
+    let mut times: Vec<f64> = rounds.iter().map(|round| round.times[who]).collect();
+    times.sort_by(f64::total_cmp);
+    let at = |part: f64| times[(part * (times.len() - 1) as f64).round() as usize];
+    Figures { median: at(0.5), low: at(0.1), high: at(0.9) }
+}
+
+fn spreads(figures: Figures) -> bool {
+    figures.high > figures.low * SPREAD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(disturbed: usize, pace: u64, time: f64) -> Round {
+        Round { disturbed, pace: Duration::from_micros(pace), times: vec![time] }
+    }
+
+    #[test]
+    fn the_disturbed_rounds_go_first_and_then_the_slow_ones_whatever_their_figures() {
+        let rounds = [round(1, 10, 1.0), round(0, 30, 2.0), round(0, 10, 9.0), round(0, 20, 5.0)];
+        let quiet = |wanted| -> Vec<f64> {
+            quietest(&rounds, wanted).iter().map(|round| round.times[0]).collect()
+        };
+        assert_eq!(quiet(2), [9.0, 5.0]);
+        assert_eq!(quiet(4), [9.0, 5.0, 2.0, 1.0]);
+        assert!(!are_quiet(&rounds, 2), "they spread");
+        assert!(!are_quiet(&rounds[..1], 1), "it was disturbed");
+        assert!(are_quiet(&rounds[2..3], 1));
+    }
+
+    #[test]
+    fn contenders_get_figures_in_their_order() {
+        let spin = |weight: u64| -> Vec<Timed> {
+            vec![Box::new(move |times| Duration::from_nanos(times * weight))]
+        };
+        let (mut light, mut heavy) = (spin(1), spin(10));
+        let figures = measure(1, 3, vec![&mut light, &mut heavy]);
+        let medians: Vec<f64> = figures.iter().map(|(figures, _)| figures.median).collect();
+        assert_eq!(medians, [1.0, 10.0]);
+    }
+}
