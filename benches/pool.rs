@@ -36,6 +36,7 @@ use rayon::prelude::*;
 use segno::{Pool, pool};
 use segno_benches::question::{Question, is_test};
 use segno_benches::row::{Kind, Row};
+use segno_benches::threads::go_anywhere;
 use segno_benches::{apart, processor};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -53,6 +54,8 @@ fn main() {
         let (case, threads, who) = (word(), word().parse().expect("a number"), word());
         let case = CASES.iter().find(|one| one.key == case).expect("one of that name");
         let way = case.ways.iter().find(|way| way.who == who).expect("one of that name");
+        // Whoever compares may be kept on one processor.
+        go_anywhere();
         return apart::answer(&(way.run)(threads, size));
     }
     let mut question = Question::new("pool");

@@ -148,7 +148,7 @@ impl<Item> Iterator for Generator<Item> {
     /// With what the body panics with, once; `None` after that.
     #[inline(always)]
     fn next(&mut self) -> Option<Item> {
-        self.core.resume(()).ok()?.paused()
+        self.core.next()
     }
 }
 

@@ -217,6 +217,36 @@ impl Core<(), (), ()> {
     }
 }
 
+/// What iterators are made of: nothing goes in.
+impl<Out, Ret> Core<(), Out, Ret> {
+    /// [`resume`](Self::resume) for an iterator: what a pause gives goes straight to where it is wanted. By way of a
+    /// [`State`] it would be moved twice, and each move would wait for the one before.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Option<Out> {
+        if self.has_ended() || panicking() {
+            return self.next_with_care();
+        }
+        // SAFETY: it has not ended; that it does not run follows from `&mut self`. `()` needs no inbox. After a pause the
+        // record is there, and a pause passes a value.
+        unsafe {
+            match self.switch() {
+                CoroutineResult::Yield(out) if self.record().rests() => Some(unpack(out)),
+                other => {
+                    self.sort_out(other).paused();
+                    None
+                }
+            }
+        }
+    }
+
+    /// The same when it has ended, and while the thread unwinds.
+    #[cold]
+    #[inline(never)]
+    fn next_with_care(&mut self) -> Option<Out> {
+        self.resume(()).ok()?.paused()
+    }
+}
+
 /// A task's body catches everything; what it lets out is a mistake of this library's.
 #[cold]
 fn body_let_out(payload: &Payload) -> ! {

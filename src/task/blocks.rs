@@ -107,20 +107,18 @@ fn allocate(layout: Layout) -> NonNull<u8> {
 pub(crate) struct Kept<T>(NonNull<T>);
 
 impl<T> Kept<T> {
-    /// Keeps a value. It stays where it is, until [`from_raw`](Self::from_raw) and a drop.
+    /// Room for a value, to be written before anything else. It stays there until [`from_raw`](Self::from_raw) and a drop.
+    /// First the room and then the value: what is made elsewhere would have to be moved.
     #[inline(always)]
-    pub(crate) fn leak(value: T) -> NonNull<T> {
+    pub(crate) fn room() -> NonNull<T> {
         const { assert!(size_of::<T>() > 0) };
-        let place = reserve::<T>();
-        // SAFETY: room for a `T`, which nobody else uses.
-        unsafe { place.write(value) };
-        place
+        reserve::<T>()
     }
 
-    /// Takes a value back that was leaked.
+    /// Takes back what was written into such a room.
     ///
     /// # Safety
-    /// It was leaked, and not taken back, and nobody else refers to it.
+    /// It was written, and not taken back, and nobody else refers to it.
     #[inline(always)]
     pub(crate) unsafe fn from_raw(place: NonNull<T>) -> Self {
         Self(place)

@@ -262,22 +262,27 @@ pub(super) unsafe fn make<W: Work>(
     let id = home.map_or_else(|| RemoteTask::posted(0).id(), Home::new_serial);
     let locals = home.and_then(Home::current).map_or_else(Heirlooms::none, Task::heirlooms);
     let extra = (name.is_some() || !locals.is_empty()).then(|| Box::new(Extra { name, locals }));
-    let head = Head {
-        state: AtomicU8::new(2 * USER),
-        request,
-        crew: crew.address(),
-        id,
-        spawned_at,
-        extra: UnsafeCell::new(extra),
-        bond,
-        member: UnsafeCell::new(0),
-        place: Mutex::new(Place::Nowhere),
-        waiter: UnsafeCell::new(None),
-        ending,
-        methods: const { &Of::<W>::METHODS },
-    };
-    let content = UnsafeCell::new(Content { work: ManuallyDrop::new(work) });
-    let errand = Kept::leak(Errand { head, content });
+    let errand = Kept::<Errand<W>>::room();
+    // SAFETY: the room was just taken for it.
+    unsafe {
+        errand.write(Errand {
+            head: Head {
+                state: AtomicU8::new(2 * USER),
+                request,
+                crew: crew.address(),
+                id,
+                spawned_at,
+                extra: UnsafeCell::new(extra),
+                bond,
+                member: UnsafeCell::new(0),
+                place: Mutex::new(Place::Nowhere),
+                waiter: UnsafeCell::new(None),
+                ending,
+                methods: const { &Of::<W>::METHODS },
+            },
+            content: UnsafeCell::new(Content { work: ManuallyDrop::new(work) }),
+        });
+    }
     (Unstarted(errand.cast()), Held { head: errand.cast(), given: PhantomData })
 }
 

@@ -104,14 +104,18 @@ unsafe impl<T: Send, L: Sync> Sync for Taker<T, L> {}
 /// The taker can note something on it.
 #[inline(always)]
 pub(crate) fn labelled_gate<T, L>(home: u64) -> (Giver<T, L>, Taker<T, L>) {
-    let gate = Kept::leak(Gate {
-        state: AtomicU8::new(EMPTY),
-        sleeper: UnsafeCell::new(None),
-        here: UnsafeCell::new(None),
-        home: Cell::new(home),
-        value: UnsafeCell::new(None),
-        label: UnsafeCell::new(None),
-    });
+    let gate = Kept::<Gate<T, L>>::room();
+    // SAFETY: the room was just taken for it.
+    unsafe {
+        gate.write(Gate {
+            state: AtomicU8::new(EMPTY),
+            sleeper: UnsafeCell::new(None),
+            here: UnsafeCell::new(None),
+            home: Cell::new(home),
+            value: UnsafeCell::new(None),
+            label: UnsafeCell::new(None),
+        });
+    }
     (Giver { gate }, Taker { gate })
 }
 

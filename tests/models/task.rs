@@ -19,12 +19,12 @@ pub(crate) use waker::{Waker, wake};
 pub(crate) struct Kept<T>(Box<T>);
 
 impl<T> Kept<T> {
-    pub(crate) fn leak(value: T) -> std::ptr::NonNull<T> {
-        std::ptr::NonNull::from(Box::leak(Box::new(value)))
+    pub(crate) fn room() -> std::ptr::NonNull<T> {
+        std::ptr::NonNull::from(Box::leak(Box::<T>::new_uninit())).cast()
     }
 
     /// # Safety
-    /// It was leaked, and nobody else refers to it.
+    /// It was written, and nobody else refers to it.
     pub(crate) unsafe fn from_raw(place: std::ptr::NonNull<T>) -> Self {
         // SAFETY: the caller's promise.
         Self(unsafe { Box::from_raw(place.as_ptr()) })

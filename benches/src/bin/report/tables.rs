@@ -116,10 +116,6 @@ fn goal_row(all: &All, goal: &Goal) -> Result<Vec<String>, String> {
         |most: String, measured: String, verdict: &str, ratio: String, rival: String, why: &str| {
             Ok(vec![goal.what.into(), most, measured, verdict.into(), ratio, rival, why.into()])
         };
-    if let Most::Later(most) = goal.most {
-        let none = String::new;
-        return line(most.into(), none(), "not yet", none(), none(), goal.miss);
-    }
     let case = all.cases.iter().find(|case| {
         (&*case.question, &*case.case) == (goal.question, goal.case)
             && case.rows.iter().any(|row| row.who == goal.who)
@@ -145,7 +141,6 @@ fn goal_row(all: &All, goal: &Goal) -> Result<Vec<String>, String> {
     let most = match goal.most {
         Most::Of(most, _) => Some(most),
         Most::Times(times, who) => case.row(who)?.value.map(|value| value * times),
-        Most::Later(_) => None,
     };
     let reached = row.value.zip(most).is_some_and(|(value, most)| value <= most);
     let rival = case.best_rival();
@@ -168,7 +163,6 @@ fn limit(goal: &Goal) -> String {
     match goal.most {
         Most::Of(most, unit) => format!("{} {unit}", grouped(&format!("{most}"))),
         Most::Times(times, who) => format!("{times} x {who}"),
-        Most::Later(what) => what.into(),
     }
 }
 
