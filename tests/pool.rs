@@ -668,3 +668,26 @@ fn threads_without_work_sleep() {
     }
     pool.run(|| assert!(pool.idle() < 32));
 }
+
+#[test]
+#[cfg(all(target_os = "linux", not(miri)))]
+fn what_was_joined_does_not_stay_in_the_queue() {
+    /// Bytes of this process that are in memory.
+    fn resident() -> usize {
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    }
+    /// Joined in the order in which they were spawned: each but the last is under others in the queue.
+    fn batch() {
+        let handles: Vec<_> = (0..1000).map(|i| segno::pool::spawn(move || i)).collect();
+        (0..).zip(handles).for_each(|(i, handle)| assert_eq!(handle.join().unwrap(), i));
+    }
+    mill(1).run(|| {
+        batch();
+        let before = resident();
+        (0..300).for_each(|_| batch());
+        let grown = resident().saturating_sub(before);
+        // 75 MB, if each were kept.
+        assert!(grown < 40_000_000, "{grown} bytes");
+    });
+}
