@@ -4,9 +4,13 @@
 //! |---|---|
 //! | `model` | the names of the library's room `model`, with loom's types behind them |
 //! | `report` | what stands in for the library's reports |
+//! | `coroutine`, `stacks` | what stands in for those |
 //! | `task` | the library's inbox and waker, and what stands in for the rest of their room |
 //! | `wait` | the library's room, but for the fence |
 //! | `sync` | what is behind a channel |
+//! | `pool` | who sleeps in a pool, and models of that |
+//! | `errand` | models of a task that nobody has started: started, joined, cancelled, left |
+//! | `bond` | models of a frame that is lent to tasks of other threads |
 //! | `inbox` | models of messages to a loop that may sleep |
 //! | `counts` | models of what keeps a loop from taking a standstill for a deadlock |
 //! | `gate` | models of a value that is given once |
@@ -25,11 +29,18 @@
 
 mod model;
 mod report;
+#[path = "../../src/erase.rs"]
+mod erase;
+mod coroutine;
+mod stacks;
 mod task;
 mod wait;
 mod sync;
+mod pool;
 
+mod bond;
 mod counts;
+mod errand;
 mod gate;
 mod inbox;
 mod lock;

@@ -14,7 +14,7 @@ pub(crate) use loom::hint::spin_loop;
 pub(crate) mod sync {
     //! What threads share.
 
-    pub(crate) use loom::sync::{Arc, Mutex};
+    pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
     pub(crate) use std::sync::PoisonError;
 
     pub(crate) mod atomic {
@@ -122,18 +122,30 @@ pub(crate) mod sync {
             }
         }
 
-        /// Counting.
-        impl AtomicUsize {
-            #[track_caller]
-            pub(crate) fn fetch_add(&self, value: usize, order: Ordering) -> usize {
-                self.word.fetch_add(value, order)
-            }
+        /// Counting, and setting bits.
+        macro_rules! counting {
+            ($Atomic:ident of $Value:ty) => {
+                impl $Atomic {
+                    #[track_caller]
+                    pub(crate) fn fetch_add(&self, value: $Value, order: Ordering) -> $Value {
+                        self.word.fetch_add(value, order)
+                    }
 
-            #[track_caller]
-            pub(crate) fn fetch_sub(&self, value: usize, order: Ordering) -> usize {
-                self.word.fetch_sub(value, order)
-            }
+                    #[track_caller]
+                    pub(crate) fn fetch_sub(&self, value: $Value, order: Ordering) -> $Value {
+                        self.word.fetch_sub(value, order)
+                    }
+
+                    #[track_caller]
+                    pub(crate) fn fetch_or(&self, value: $Value, order: Ordering) -> $Value {
+                        self.word.fetch_or(value, order)
+                    }
+                }
+            };
         }
+
+        counting!(AtomicU8 of u8);
+        counting!(AtomicUsize of usize);
     }
 }
 
@@ -242,6 +254,30 @@ impl Thread {
     /// How often it was unparked.
     pub(crate) fn unparks(&self) -> usize {
         self.bed.unparks.load(Relaxed)
+    }
+}
+
+/// Something that one thread says and another one waits for.
+pub(crate) struct Word {
+    said: loom::sync::atomic::AtomicBool,
+    /// May also ring for no reason.
+    bell: loom::sync::Notify,
+}
+
+impl Word {
+    pub(crate) fn new() -> Self {
+        Self { said: loom::sync::atomic::AtomicBool::new(false), bell: loom::sync::Notify::new() }
+    }
+
+    pub(crate) fn say(&self) {
+        self.said.store(true, loom::sync::atomic::Ordering::Release);
+        self.bell.notify();
+    }
+
+    pub(crate) fn wait(&self) {
+        while !self.said.load(loom::sync::atomic::Ordering::Acquire) {
+            self.bell.wait();
+        }
     }
 }
 

@@ -5,14 +5,22 @@
 mod inbox;
 #[path = "../../src/task/reason.rs"]
 mod reason;
+#[path = "../../src/task/source.rs"]
+mod source;
 #[path = "../../src/task/waker.rs"]
 mod waker;
 
+pub(crate) use boundary::{Beyond, Boundary};
 pub(crate) use home::Home;
 pub(crate) use inbox::{Counted, Inbox, Message};
+pub(crate) use locals::{Heirlooms, Locals};
 pub(crate) use reason::{CancelKind, CancelReason};
-pub(crate) use record::{Denied, Ending, Possession, Standing, Subject, TASK, Task, Wait, Ways};
-pub(crate) use remote::RemoteTask;
+pub(crate) use record::{
+    Denied, Described, Ending, Guise, Job, Making, Outside, Possession, Refusal, Standing, Subject,
+    TASK, Task, Wait, Ways,
+};
+pub(crate) use remote::{RemoteBoundary, RemoteTask};
+pub(crate) use source::{Crew, Source, Unstarted};
 pub(crate) use waker::{Waker, wake};
 
 /// Memory of its own for a value: here a box, so that loom sees what is freed.
@@ -44,14 +52,105 @@ pub(crate) fn waker() -> Waker {
     Waker::of_current()
 }
 
+pub(crate) mod boundary {
+    //! What can be cancelled. Each is leaked: it holds nothing of loom's.
+
+    use std::cell::{Cell, RefCell};
+    use std::ptr;
+
+    use super::home::Home;
+    use super::reason::CancelReason;
+
+    pub(crate) struct Beyond {
+        pub(crate) cancel: unsafe fn(*const Beyond, &CancelReason),
+    }
+
+    pub(crate) struct Boundary {
+        reason: RefCell<Option<CancelReason>>,
+        beyond: Cell<*const Beyond>,
+    }
+
+    impl Boundary {
+        /// A new one.
+        pub(crate) fn new() -> &'static Self {
+            Box::leak(Box::new(Self { reason: RefCell::new(None), beyond: Cell::new(ptr::null()) }))
+        }
+
+        /// Cancels it, and wakes the task of this thread.
+        pub(crate) fn cancel(&self, reason: CancelReason) {
+            if self.reason.borrow().is_none() {
+                self.reason.replace(Some(reason.clone()));
+                Home.wake();
+                let beyond = self.beyond.get();
+                if !beyond.is_null() {
+                    // SAFETY: it stays until the boundary is closed.
+                    unsafe { ((*beyond).cancel)(beyond, &reason) };
+                }
+            }
+        }
+
+        pub(crate) unsafe fn set_beyond(&self, beyond: *const Beyond) {
+            self.beyond.set(beyond);
+        }
+
+        pub(crate) fn is_reached(&self) -> bool {
+            self.reason.borrow().is_some()
+        }
+
+        pub(crate) fn outermost_cancelled(&'static self) -> Option<&'static Self> {
+            self.is_reached().then_some(self)
+        }
+
+        pub(crate) fn reason(&self) -> Option<CancelReason> {
+            self.reason.borrow().clone()
+        }
+    }
+}
+
+pub(crate) mod locals {
+    //! Task-local values: none.
+
+    pub(crate) struct Locals;
+
+    impl Locals {
+        pub(crate) fn none() -> Self {
+            Self
+        }
+
+        pub(crate) fn drop_at_end(self) {}
+    }
+
+    pub(crate) struct Heirlooms;
+
+    impl Heirlooms {
+        pub(crate) fn none() -> Self {
+            Self
+        }
+
+        pub(crate) fn is_empty(&self) -> bool {
+            true
+        }
+
+        pub(crate) fn into_locals(self) -> Locals {
+            Locals
+        }
+    }
+}
+
 pub(crate) mod home {
     //! A loop.
 
     use std::cell::{Cell, RefCell};
 
+    use super::boundary::Boundary;
     use super::inbox::{Inbox, Message};
-    use super::record::{TASK, Task};
+    use super::record::{Job, Making, Refusal, TASK, Task};
+    use super::source::Source;
     use crate::model::sync::Arc;
+    use crate::stacks::Request;
+
+    /// What a task is to run, or to let go.
+    type Made = Box<dyn FnOnce(Option<Refusal>)>;
 
     loom::thread_local! {
         /// The inbox of this thread's loop.
@@ -64,6 +163,10 @@ pub(crate) mod home {
         static GIVEN_UP: Cell<bool> = Cell::new(false);
         /// The number of the loop, where a model is about that; else 0.
         static NUMBER: Cell<u64> = Cell::new(0);
+        /// The boundary of its task.
+        static ROOT: &'static Boundary = Boundary::new();
+        /// What was made to be its task, and has not run.
+        static MADE: RefCell<Option<Made>> = RefCell::new(None);
     }
 
     /// The loop of the thread that asks.
@@ -114,6 +217,73 @@ pub(crate) mod home {
             NUMBER.with(Cell::get)
         }
 
+        pub(crate) fn current(&self) -> Option<&'static Task> {
+            Self::running_task()
+        }
+
+        pub(crate) fn new_serial(&self) -> u64 {
+            7
+        }
+
+        pub(crate) fn request(&self) -> Request {
+            Request
+        }
+
+        pub(crate) fn root(&self) -> &'static Boundary {
+            ROOT.with(|root| *root)
+        }
+
+        pub(crate) fn guests(&self) -> &'static Boundary {
+            self.root()
+        }
+
+        pub(crate) fn crew(&self) -> usize {
+            0
+        }
+
+        pub(crate) fn source(&self) -> Option<&'static dyn Source> {
+            None
+        }
+
+        pub(crate) fn take_boundary(&self) -> &'static Boundary {
+            Boundary::new()
+        }
+
+        pub(crate) fn free_boundary(&self, _: &'static Boundary) {}
+
+        pub(crate) fn cancel_part(&self, _: super::RemoteBoundary, _: super::CancelReason) {
+            CANCELLED.with(|own| own.set(true));
+        }
+
+        /// Makes the task of this thread, which does not run yet.
+        pub(crate) unsafe fn make<J: Job>(
+            &'static self,
+            job: J,
+            _: Making,
+            _: &'static Boundary,
+        ) -> &'static Task {
+            let made: Box<dyn FnOnce(Option<Refusal>) + '_> =
+                Box::new(move |refusal| match refusal {
+                    None => job.run(&TASK),
+                    Some(refusal) => job.refuse(&TASK, refusal),
+                });
+            // SAFETY: the caller's promise; only the lifetime changes.
+            let made =
+                unsafe { std::mem::transmute::<Box<dyn FnOnce(Option<Refusal>) + '_>, Made>(made) };
+            MADE.with(|own| own.replace(Some(made)));
+            &TASK
+        }
+
+        /// Runs what was made, if it was not cancelled first. As the loop does, after it has read its mail.
+        pub(crate) fn run_made(&self) {
+            if self.inbox().has_mail() {
+                self.inbox().read(usize::MAX, |message| self.obey(message));
+            }
+            let made = MADE.with(|own| own.take()).unwrap();
+            let reason = self.root().reason();
+            made(reason.map(Refusal::Cancelled));
+        }
+
         pub(crate) fn inbox(&self) -> Arc<Inbox> {
             INBOX.with(|own| own.borrow().clone().unwrap())
         }
@@ -127,7 +297,11 @@ pub(crate) mod home {
             match message {
                 Message::Wake(task) => task.here(self).unwrap().wake(),
                 Message::Call(call) => call.answer(self),
-                Message::Cancel(..) => CANCELLED.with(|own| own.set(true)),
+                Message::Cancel(_, reason) => {
+                    CANCELLED.with(|own| own.set(true));
+                    self.root().cancel(reason);
+                }
+                Message::CancelPart(..) => CANCELLED.with(|own| own.set(true)),
                 Message::Look => {}
                 _ => unreachable!(),
             }
@@ -160,11 +334,17 @@ pub(crate) mod home {
 pub(crate) mod record {
     //! A task.
 
+    use std::borrow::Cow;
     use std::cell::Cell;
+    use std::fmt;
     use std::panic::Location;
+    use std::rc::Rc;
 
+    use super::boundary::Boundary;
     use super::home::Home;
+    use super::locals::{Heirlooms, Locals};
     use super::reason::CancelReason;
+    use crate::stacks::Request;
 
     /// The task of the thread that asks.
     pub(crate) struct Task;
@@ -174,7 +354,49 @@ pub(crate) mod record {
     loom::thread_local! {
         /// What it waits for.
         static SUBJECT: Cell<Subject> = Cell::new(Subject::NONE);
+        /// Who is to hear when it is given up.
+        static ENDING: Cell<Option<Ending>> = Cell::new(None);
+        /// Whether it waits for what others do.
+        static BOUNDARY: Cell<Option<&'static Boundary>> = Cell::new(None);
     }
+
+    pub(crate) trait Job: Sized {
+        fn run(self, task: &'static Task);
+        fn refuse(self, task: &'static Task, refusal: Refusal);
+    }
+
+    pub(crate) enum Refusal {
+        Cancelled(CancelReason),
+        NoStack(()),
+    }
+
+    pub(crate) struct Making {
+        pub(crate) request: Request,
+        pub(crate) name: Option<Cow<'static, str>>,
+        pub(crate) spawned_at: &'static Location<'static>,
+        pub(crate) id: u64,
+    }
+
+    pub(crate) struct Guise {
+        pub(crate) name: Option<Rc<Cow<'static, str>>>,
+        pub(crate) spawned_at: &'static Location<'static>,
+        pub(crate) locals: Locals,
+    }
+
+    pub(crate) struct Described<'a> {
+        pub(crate) name: Option<&'a str>,
+        pub(crate) id: u64,
+        pub(crate) spawned_at: &'static Location<'static>,
+    }
+
+    impl fmt::Display for Described<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "#{}", self.id)
+        }
+    }
+
+    /// That it waits for what others do is no part of a model.
+    pub(crate) struct Outside;
 
     impl Task {
         pub(crate) fn home(&self) -> &'static Home {
@@ -190,6 +412,58 @@ pub(crate) mod record {
         }
 
         pub(crate) fn spend(&self) {}
+
+        pub(crate) fn identity(&self) -> u64 {
+            1
+        }
+
+        pub(crate) fn root(&self) -> &'static Boundary {
+            Home.root()
+        }
+
+        /// The boundary that it is in.
+        pub(crate) fn innermost(&self) -> &'static Boundary {
+            BOUNDARY.with(Cell::get).unwrap_or_else(|| self.root())
+        }
+
+        pub(crate) fn becomes(&self, _: u64, child: Guise, boundary: &'static Boundary) -> Guise {
+            BOUNDARY.with(|own| own.set(Some(boundary)));
+            child
+        }
+
+        pub(crate) fn is_itself_again(&self, _: Guise, _: &'static Boundary) {
+            BOUNDARY.with(|own| own.set(None));
+        }
+
+        pub(crate) fn swap_locals(&self, locals: Locals) -> Locals {
+            locals
+        }
+
+        pub(crate) fn heirlooms(&self) -> Heirlooms {
+            Heirlooms
+        }
+
+        pub(crate) fn has_room(&self) -> bool {
+            true
+        }
+
+        pub(crate) fn waits_for_outside(&self) -> Outside {
+            Outside
+        }
+
+        pub(crate) fn enqueue_first(&self) {}
+
+        pub(crate) fn set_ending(&self, ending: Option<Ending>) {
+            ENDING.with(|own| own.set(ending));
+        }
+
+        /// It is given up: tells whoever is to hear that.
+        pub(crate) fn is_given_up(&self, reason: CancelReason) {
+            if let Some(ending) = ENDING.with(Cell::take) {
+                // SAFETY: it does not go on.
+                unsafe { ending.give(reason) };
+            }
+        }
 
         pub(crate) fn is_to_end(&self) -> bool {
             self.home().is_cancelled()
@@ -241,19 +515,24 @@ pub(crate) mod record {
         pub(crate) words: (),
     }
 
-    #[derive(Debug)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
     pub struct TaskId(pub(crate) u64);
 
     #[derive(Clone, Copy)]
     pub(crate) struct Wait {
+        pub(crate) what: &'static &'static str,
+        pub(crate) at: &'static Location<'static>,
         pub(crate) subject: Subject,
-        /// What else there is to say about it.
-        pub(crate) words: (),
+    }
+
+    impl Wait {
+        pub(crate) const SCOPE: &'static &'static str = &"scope";
     }
 
     /// A wait for nothing that has a name.
     #[allow(non_upper_case_globals, reason = "where the library names a wait, a model does not")]
-    pub(crate) const Wait: Wait = Wait { subject: Subject::NONE, words: () };
+    pub(crate) const Wait: Wait =
+        Wait { what: &"", at: Location::caller(), subject: Subject::NONE };
 
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub(crate) enum Denied {
@@ -274,12 +553,20 @@ pub(crate) mod record {
         ) -> Self {
             Self { giver, give }
         }
+
+        pub(crate) unsafe fn give(self, reason: CancelReason) {
+            // SAFETY: the caller's promise.
+            unsafe { (self.give)(self.giver, reason) }
+        }
     }
 }
 
 pub(crate) mod remote {
     //! A task as other threads know it.
 
+    use std::ptr;
+
+    use super::boundary::Boundary;
     use super::home::Home;
     use super::record::{TASK, Task};
 
@@ -288,6 +575,10 @@ pub(crate) mod remote {
 
     impl RemoteTask {
         pub(crate) fn new(_: &'static Task) -> Self {
+            Self
+        }
+
+        pub(crate) fn posted(_: u64) -> Self {
             Self
         }
 
@@ -304,7 +595,21 @@ pub(crate) mod remote {
         }
     }
 
-    pub(crate) struct RemoteBoundary;
+    #[derive(Clone, Copy)]
+    pub(crate) struct RemoteBoundary(*const Boundary);
+
+    // SAFETY: it is followed on its own thread only.
+    unsafe impl Send for RemoteBoundary {}
+
+    impl RemoteBoundary {
+        pub(crate) fn new(boundary: &'static Boundary, _: &Home) -> Self {
+            Self(boundary)
+        }
+
+        pub(crate) fn is(self, boundary: &'static Boundary) -> bool {
+            ptr::eq(self.0, boundary)
+        }
+    }
 }
 
 /// Waits in the one task of this thread's loop. As in the library, the task goes on only when it is woken

@@ -1,6 +1,10 @@
 //! The library's room `wait`, but for the fence: loom knows none that costs one side nothing, so that both sides
 //! have an ordinary one.
 
+#[path = "../../src/wait/bond.rs"]
+mod bond;
+#[path = "../../src/wait/errand.rs"]
+mod errand;
 #[path = "../../src/wait/gate.rs"]
 mod gate;
 #[path = "../../src/wait/lock.rs"]
@@ -14,6 +18,9 @@ mod several;
 #[path = "../../src/wait/sleeper.rs"]
 mod sleeper;
 
+pub use bond::Scope;
+pub(crate) use bond::lend_abroad;
+pub(crate) use errand::{Asked, Held, Runs, Work, errand, refuse, start};
 pub(crate) use gate::{Giver, Taker, gate};
 pub(crate) use lock::Locked;
 pub(crate) use operation::{Asker, Attempt, Operation};
@@ -21,7 +28,7 @@ pub(crate) use queue::Queue;
 pub(crate) use several::{AnyArm, OperationArm, Watched, choose};
 pub(crate) use sleeper::Woken;
 
-mod fence {
+pub(crate) mod fence {
     //! A fence on both sides.
 
     use loom::sync::atomic::{Ordering, fence};
@@ -36,5 +43,13 @@ mod fence {
 
     pub(super) fn is_there() -> bool {
         true
+    }
+
+    pub(crate) fn often() {
+        light();
+    }
+
+    pub(crate) fn rarely() {
+        heavy();
     }
 }
