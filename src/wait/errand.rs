@@ -496,7 +496,7 @@ impl Head {
         // SAFETY: `make` has the promise.
         let task = unsafe { home.make(Started(this), making, around) };
         // Not those of the task that happened to run here last.
-        drop(task.swap_locals(locals));
+        let _ = task.swap_locals(locals);
         // SAFETY: `Started` clears it before it gives.
         task.set_ending(Some(unsafe { Ending::new(this.cast(), give_up) }));
         if !head.bond.is_null() {
