@@ -38,7 +38,7 @@ use super::errand::{
 use super::sleeper::Away;
 use crate::coroutine::Payload;
 use crate::erase::AbortBomb;
-use crate::model::sync::atomic::{AtomicUsize, Ordering};
+use crate::model::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::model::sync::{Arc, Mutex, PoisonError};
 use crate::model::{Thread, park};
 use crate::report;
@@ -101,6 +101,8 @@ pub(crate) struct Bond {
     ended_away: AtomicUsize,
     /// Children that the owner has run itself while the queue still has them. Only the owner's thread uses it.
     left_behind: AtomicUsize,
+    /// Whether a child has panicked. Relaxed: the owner looks when it has seen the child's end.
+    is_marred: AtomicBool,
     /// What is under the lock. No user code runs there.
     within: Mutex<Within>,
 }
@@ -145,6 +147,7 @@ impl Bond {
             spawned_away: AtomicUsize::new(0),
             ended_away: AtomicUsize::new(0),
             left_behind: AtomicUsize::new(0),
+            is_marred: AtomicBool::new(false),
             within: Mutex::new(Within {
                 cancelled: None,
                 members: Vec::new(),
@@ -462,6 +465,7 @@ impl<'scope> Scope<'scope, '_> {
         let late = within.first.is_some() || within.body_was_first;
         let payload = if late { Some(payload) } else { within.first.replace(payload) };
         drop(within);
+        self.bond.is_marred.store(true, Ordering::Relaxed);
         self.bond.cancel(why);
         payload
     }
@@ -521,6 +525,8 @@ pub(crate) fn lend_abroad<'env, T>(
     if scope.bond.is_over() {
         bomb.disarm();
     }
-    let first = scope.bond.within().first.take();
+    // The lock is not worth taking for nothing.
+    let is_marred = scope.bond.is_marred.load(Ordering::Relaxed);
+    let first = if is_marred { scope.bond.within().first.take() } else { None };
     (result, first)
 }
