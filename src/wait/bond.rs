@@ -33,8 +33,9 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr;
 
 use super::errand::{
-    Asked, Head, Held, Work, bring, is_left_to, is_started, make, release, run_here, source_of,
+    Asked, Head, Work, bring, is_left_to, is_started, make, release, run_here, source_of,
 };
+use super::held::Held;
 use super::sleeper::Away;
 use crate::coroutine::Payload;
 use crate::erase::AbortBomb;

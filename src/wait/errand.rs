@@ -25,34 +25,34 @@
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
 use super::bond::Bond;
+use super::held::Held;
 use super::sleeper::Away;
 use crate::coroutine::no_pause;
+use crate::model::UnsafeCell;
 use crate::model::sync::atomic::{AtomicU8, Ordering};
 use crate::model::sync::{Arc, Mutex, PoisonError};
-use crate::model::{UnsafeCell, park};
 use crate::stacks::Request;
 use crate::task::{
-    Boundary, CancelKind, CancelReason, Crew, Denied, Described, Ending, Guise, Heirlooms, Home,
-    Inbox, Job, Kept, Locals, Making, Message, Outside, Refusal, RemoteTask, Task, Unstarted, Wait,
-    wait_until,
+    Boundary, CancelKind, CancelReason, Crew, Described, Ending, Guise, Heirlooms, Home, Inbox,
+    Job, Kept, Locals, Making, Message, Refusal, RemoteTask, Task, Unstarted,
 };
 
 /// Somebody has it.
-const STARTED: u8 = 1;
+pub(super) const STARTED: u8 = 1;
 /// The result is there.
-const DONE: u8 = 2;
+pub(super) const DONE: u8 = 2;
 /// Somebody is to be woken when it is.
-const AWAITED: u8 = 4;
+pub(super) const AWAITED: u8 = 4;
 /// Nobody wants the result any more.
-const LEFT: u8 = 8;
+pub(super) const LEFT: u8 = 8;
 /// One that uses it; the bits from here on count those.
-const USER: u8 = 16;
+pub(super) const USER: u8 = 16;
 
 /// What is to be done, once.
 pub(crate) trait Work {
@@ -122,45 +122,45 @@ struct Extra {
 pub(super) struct Head {
     /// STARTED, DONE, AWAITED, LEFT, and how many use it. What is handed over is released by one change of this and
     /// acquired by another.
-    state: AtomicU8,
+    pub(super) state: AtomicU8,
     /// On which stack it is to run, if it cannot be just any.
-    request: Option<Request>,
+    pub(super) request: Option<Request>,
     /// The address of the crew that it goes to.
-    crew: usize,
+    pub(super) crew: usize,
     /// Its number.
-    id: u64,
+    pub(super) id: u64,
     /// Who asked for it.
     spawned_at: &'static Location<'static>,
     /// What only few have; taken by whoever starts it.
     extra: UnsafeCell<Option<Box<Extra>>>,
     /// The frame that it borrows from; null if none.
-    bond: *const Bond,
+    pub(super) bond: *const Bond,
     /// Its place among those that the frame's owner may have to cancel. Under the lock of the bond.
     pub(super) member: UnsafeCell<usize>,
     /// Where it is.
     place: Mutex<Place>,
     /// Who is to be woken.
-    waiter: UnsafeCell<Option<Box<Away>>>,
+    pub(super) waiter: UnsafeCell<Option<Box<Away>>>,
     /// Whom to tell when it is given up, if it borrows from nobody.
     ending: Option<Ending>,
     /// What to do with what is behind it.
-    methods: &'static Methods,
+    pub(super) methods: &'static Methods,
 }
 
 /// What can be done with an [`Errand`] without knowing its type.
-struct Methods {
+pub(super) struct Methods {
     /// Does what is to be done, and keeps what comes of it.
-    run: unsafe fn(*const Head, Runs),
+    pub(super) run: unsafe fn(*const Head, Runs),
     /// Lets go of what is to be done, and keeps what comes of that.
-    refuse: unsafe fn(*const Head, Refusal, &Described<'_>),
+    pub(super) refuse: unsafe fn(*const Head, Refusal, &Described<'_>),
     /// Keeps what comes of it if it is given up while it is done.
-    lose: unsafe fn(*const Head, CancelReason),
+    pub(super) lose: unsafe fn(*const Head, CancelReason),
     /// Moves what came of it.
-    take: unsafe fn(*const Head, *mut ()),
+    pub(super) take: unsafe fn(*const Head, *mut ()),
     /// Disposes of what came of it.
-    discard: unsafe fn(*const Head),
+    pub(super) discard: unsafe fn(*const Head),
     /// Frees the memory.
-    free: unsafe fn(*const Head),
+    pub(super) free: unsafe fn(*const Head),
 }
 
 /// What is to be done, and then what came of it.
@@ -283,7 +283,7 @@ pub(super) unsafe fn make<W: Work>(
             content: UnsafeCell::new(Content { work: ManuallyDrop::new(work) }),
         });
     }
-    (Unstarted(errand.cast()), Held { head: errand.cast(), given: PhantomData })
+    (Unstarted(errand.cast()), Held::of(errand.cast()))
 }
 
 /// Makes one that borrows from nobody.
@@ -309,7 +309,7 @@ impl Head {
 
     /// Claims it. False if somebody has.
     #[inline(always)]
-    fn claim(&self) -> bool {
+    pub(super) fn claim(&self) -> bool {
         let mut state = self.state.load(Ordering::Relaxed);
         while state & STARTED == 0 {
             // Acquire: what the one who made it wrote; it has come by a queue or with the handle in any case.
@@ -328,7 +328,7 @@ impl Head {
 
     /// Claims it for one more that uses it. False if somebody has.
     #[inline(always)]
-    fn claim_for_another(&self) -> bool {
+    pub(super) fn claim_for_another(&self) -> bool {
         let mut state = self.state.load(Ordering::Relaxed);
         while state & STARTED == 0 {
             // As in `claim`.
@@ -366,7 +366,7 @@ impl Head {
     ///
     /// # Safety
     /// The caller was counted as one, and does not touch it any more.
-    unsafe fn release(this: *const Self) {
+    pub(super) unsafe fn release(this: *const Self) {
         // SAFETY: it is there as long as somebody is counted.
         let head = unsafe { &*this };
         // The only one left needs no exchange. Acquire: all that others did here.
@@ -450,7 +450,7 @@ impl Head {
     }
 
     /// Lets its closure go, here. The caller has claimed it.
-    fn refuse(&self, refusal: Refusal) {
+    pub(super) fn refuse(&self, refusal: Refusal) {
         // What it had captured is dropped here, wherever that is.
         // SAFETY: claimed, so the closure is this one's.
         no_pause(|| unsafe { (self.methods.refuse)(self, refusal, &self.described()) });
@@ -481,7 +481,7 @@ impl Head {
     ///
     /// # Safety
     /// The caller has claimed it, is counted as one that uses it, and leaves that to the task.
-    unsafe fn become_task(
+    pub(super) unsafe fn become_task(
         this: *const Self,
         home: &'static Home,
         is_joined: bool,
@@ -678,7 +678,7 @@ pub(super) fn is_left_to(unstarted: Unstarted, bond: &Bond) -> bool {
 ///
 /// # Safety
 /// The caller has claimed it.
-unsafe fn run_in_frames_of(task: &'static Task, head: &Head) {
+pub(super) unsafe fn run_in_frames_of(task: &'static Task, head: &Head) {
     let home = task.home();
     let boundary = home.take_boundary();
     // SAFETY: claimed.
@@ -705,257 +705,4 @@ fn why_not_here(boundary: &'static Boundary) -> Option<CancelReason> {
 #[inline(always)]
 pub(super) fn why_not(boundary: &'static Boundary) -> Option<CancelReason> {
     if boundary.is_reached() { boundary.outermost_cancelled()?.reason() } else { None }
-}
-
-/// The handle's side of one: whoever has this gets the result.
-pub(crate) struct Held<G> {
-    /// What it is for; this counts as one that uses it.
-    head: NonNull<Head>,
-    /// What comes of it.
-    given: PhantomData<G>,
-}
-
-// SAFETY: the result goes to whoever has this, once; all else is atomic, or handed over by what is.
-unsafe impl<G: Send> Send for Held<G> {}
-// SAFETY: what `&Held` offers only looks at the state, or cancels.
-unsafe impl<G: Send> Sync for Held<G> {}
-
-impl<G> Held<G> {
-    /// What it is for.
-    #[inline(always)]
-    fn head(&self) -> &Head {
-        // SAFETY: this counts as one that uses it.
-        unsafe { self.head.as_ref() }
-    }
-
-    /// Its number.
-    pub(crate) fn id(&self) -> u64 {
-        self.head().id
-    }
-
-    /// The address of the crew that it goes to.
-    pub(crate) fn crew(&self) -> usize {
-        self.head().crew
-    }
-
-    /// Whether the result is there.
-    #[inline(always)]
-    pub(crate) fn is_done(&self) -> bool {
-        self.head().state.load(Ordering::Acquire) & DONE != 0
-    }
-
-    /// Whether nobody has started it.
-    #[inline(always)]
-    pub(crate) fn is_unstarted(&self) -> bool {
-        self.head().state.load(Ordering::Relaxed) & STARTED == 0
-    }
-
-    /// Whether it asks for no stack of its own.
-    #[inline(always)]
-    pub(crate) fn is_for_any_stack(&self) -> bool {
-        self.head().request.is_none()
-    }
-
-    /// Cancels it. If nobody has started it, nobody will: its closure goes here and now.
-    pub(crate) fn cancel(&self, reason: CancelReason) {
-        let head = self.head();
-        if !head.claim() {
-            return head.cancel(reason);
-        }
-        let bond = head.bond;
-        head.refuse(Refusal::Cancelled(reason));
-        // Release: the result.
-        head.state.fetch_or(DONE, Ordering::Release);
-        if !bond.is_null() {
-            // SAFETY: its frame waits for this.
-            unsafe { Bond::child_ended(bond) };
-        }
-    }
-
-    /// Runs it in the frames of a task that waits for it; `Err` if somebody else has started it. For what borrows from
-    /// that task.
-    #[inline(always)]
-    pub(crate) fn run_here(self, task: &'static Task, crew: &dyn Crew) -> Result<G, Self> {
-        let this = self.head;
-        let popped = source_of(crew).is_some_and(|source| source.pop_this(Unstarted(this.cast())));
-        // What the queue has given back nobody else can have.
-        if !popped && !self.head().claim() {
-            return Err(self);
-        }
-        // SAFETY: claimed.
-        unsafe { run_in_frames_of(task, self.head()) };
-        let mut given = MaybeUninit::<G>::uninit();
-        // SAFETY: the result is there, and this side's: nobody else has started it.
-        unsafe { (self.head().methods.take)(this.as_ptr(), given.as_mut_ptr().cast()) };
-        std::mem::forget(self);
-        // SAFETY: as in `head`.
-        let head = unsafe { this.as_ref() };
-        let bond = head.bond;
-        debug_assert!(!bond.is_null());
-        // SAFETY: whoever still uses it is counted; `take` has written the result.
-        unsafe {
-            if popped {
-                // The queue's count is this side's now, and with its own they are all.
-                (head.methods.free)(this.as_ptr());
-            } else {
-                Head::release(this.as_ptr());
-                (*bond).leaves_behind();
-                if let Some(source) = source_of(crew) {
-                    source.leaves_behind();
-                }
-            }
-            Bond::child_ended(bond);
-            Ok(given.assume_init())
-        }
-    }
-
-    /// Has it run as the next task of this loop; false if somebody else has started it.
-    pub(crate) fn start_next(&self, home: &'static Home) -> bool {
-        let head = self.head();
-        let source = home.source().filter(|_| home.crew() == head.crew);
-        if source.is_some_and(|source| source.pop_this(Unstarted(self.head.cast()))) {
-            // What the queue has given back nobody else can have: its count is the task's now. Relaxed: as above.
-            head.state.store(head.state.load(Ordering::Relaxed) | STARTED, Ordering::Relaxed);
-        } else if !head.claim_for_another() {
-            return false;
-        } else if let Some(source) = source {
-            source.leaves_behind();
-        }
-        // SAFETY: claimed, and counted.
-        unsafe { Head::become_task(head, home, true) }.enqueue_first();
-        true
-    }
-
-    /// Waits in a task until the result is there.
-    #[track_caller]
-    pub(crate) fn wait(&mut self, task: &'static Task, wait: Wait) -> Result<(), Denied> {
-        let _outside = self.waits_for_outside(task);
-        let Some(_waiting) = Waiting::register(self, Away::task(task)) else { return Ok(()) };
-        wait_until(task, wait, || self.is_done())
-    }
-
-    /// Counts a wait that another thread can end. One for a task of the pool that the waiting task belongs to does not
-    /// count: when nothing on any of its loops can go on, nobody will end it.
-    pub(crate) fn waits_for_outside(&self, task: &'static Task) -> Option<Outside> {
-        (self.crew() != task.home().crew()).then(|| task.waits_for_outside())
-    }
-
-    /// Blocks the thread until the result is there.
-    pub(crate) fn block(&mut self) {
-        let Some(_waiting) = Waiting::register(self, Away::thread()) else { return };
-        while !self.is_done() {
-            park();
-        }
-    }
-
-    /// As [`Taker::watch`](super::Taker::watch). The caller has borrowed this mutably.
-    pub(crate) fn watch(&self, task: Option<&'static Task>) -> bool {
-        match Waiting::register(self, task.map_or_else(Away::thread, Away::task)) {
-            Some(waiting) => {
-                std::mem::forget(waiting);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Takes that back.
-    pub(crate) fn unwatch(&self) {
-        drop(Waiting { head: self.head() });
-    }
-
-    /// Takes the result, which is there.
-    pub(crate) fn take(self) -> G {
-        debug_assert!(self.is_done());
-        let this = ManuallyDrop::new(self).head;
-        let mut given = MaybeUninit::<G>::uninit();
-        // SAFETY: the result is there, and the handle's, which was counted.
-        unsafe {
-            (this.as_ref().methods.take)(this.as_ptr(), given.as_mut_ptr().cast());
-            Head::release(this.as_ptr());
-            given.assume_init()
-        }
-    }
-}
-
-impl<G> Drop for Held<G> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        let head = self.head();
-        let mut state = head.state.load(Ordering::Acquire);
-        while state & DONE == 0 {
-            // The result will be another's, who also frees it: this is not the last that uses it.
-            match head.state.compare_exchange(
-                state,
-                (state | LEFT) - USER,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return,
-                Err(other) => state = other,
-            }
-        }
-        // SAFETY: the result is there, and the handle's, which was counted.
-        unsafe {
-            (head.methods.discard)(self.head.as_ptr());
-            Head::release(self.head.as_ptr());
-        }
-    }
-}
-
-/// One who waits for it, taken back however the wait ends.
-struct Waiting<'a> {
-    /// What is waited for.
-    head: &'a Head,
-}
-
-impl<'a> Waiting<'a> {
-    /// Leaves one to be woken; `None` if the result is there.
-    fn register<G>(held: &'a Held<G>, away: Away) -> Option<Self> {
-        let head = held.head();
-        if held.is_done() {
-            return None;
-        }
-        // SAFETY: not AWAITED: it is the handle's.
-        head.waiter.with_mut(|waiter| unsafe { *waiter = Some(Box::new(away)) });
-        let mut state = head.state.load(Ordering::Relaxed);
-        while state & DONE == 0 {
-            // Release: the waiter.
-            match head.state.compare_exchange(
-                state,
-                state | AWAITED,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Some(Self { head }),
-                Err(other) => state = other,
-            }
-        }
-        // SAFETY: AWAITED was never said.
-        drop(head.waiter.with_mut(|waiter| unsafe { (*waiter).take() }));
-        // The result, which was seen without taking it on.
-        head.state.load(Ordering::Acquire);
-        None
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        let mut state = self.head.state.load(Ordering::Relaxed);
-        while state & (AWAITED | DONE) == AWAITED {
-            match self.head.state.compare_exchange(
-                state,
-                state & !AWAITED,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => {
-                    // SAFETY: AWAITED was taken back: it is the handle's again.
-                    drop(self.head.waiter.with_mut(|waiter| unsafe { (*waiter).take() }));
-                    return;
-                }
-                Err(other) => state = other,
-            }
-        }
-    }
 }

@@ -10,6 +10,7 @@
 //! | `operation` | operations that succeed at once or wait in a queue |
 //! | `several` | waiting for whichever of several comes first |
 //! | `errand` | a task that nobody has started, and its result |
+//! | `held` | the handle of one, for who joins or cancels it |
 //! | `bond` | a frame that is lent to tasks of other threads |
 
 pub(crate) mod fence;
@@ -20,14 +21,16 @@ mod queue;
 mod operation;
 mod several;
 mod errand;
+mod held;
 mod bond;
 
 pub use bond::Scope;
 pub(crate) use bond::lend_abroad;
 pub(crate) use errand::{
-    Asked, Held, Runs, Work, bring, errand, is_lent, is_started, refuse, release, start,
+    Asked, Runs, Work, bring, errand, is_lent, is_started, refuse, release, start,
 };
 pub(crate) use gate::{Giver, Taker, gate, labelled_gate};
+pub(crate) use held::Held;
 pub(crate) use lock::Locked;
 pub(crate) use operation::{Asker, Attempt, Operation, wake};
 pub(crate) use queue::Queue;

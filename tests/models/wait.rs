@@ -5,6 +5,8 @@
 mod bond;
 #[path = "../../src/wait/errand.rs"]
 mod errand;
+#[path = "../../src/wait/held.rs"]
+mod held;
 #[path = "../../src/wait/gate.rs"]
 mod gate;
 #[path = "../../src/wait/lock.rs"]
@@ -20,8 +22,9 @@ mod sleeper;
 
 pub use bond::Scope;
 pub(crate) use bond::lend_abroad;
-pub(crate) use errand::{Asked, Held, Runs, Work, errand, refuse, start};
+pub(crate) use errand::{Asked, Runs, Work, errand, refuse, start};
 pub(crate) use gate::{Giver, Taker, gate};
+pub(crate) use held::Held;
 pub(crate) use lock::Locked;
 pub(crate) use operation::{Asker, Attempt, Operation};
 pub(crate) use queue::Queue;
