@@ -380,7 +380,7 @@ impl<T> JoinHandle<T> {
         let about = about(self.taker.as_ref().filter(|taker| !taker.is_ready())?);
         let task = Home::running_task();
         match task {
-            Some(task) if task.identity() == about.task.id() => joins_itself(at),
+            Some(task) if task.id() == about.task.id() => joins_itself(at),
             Some(task) if task.home().id() == about.task.home() => return None,
             _ => refuse_own_loop(about, at),
         }
@@ -454,7 +454,7 @@ fn wait<T>(
         return Ok(());
     }
     let subject = about(taker).task;
-    if task.identity() == subject.id() {
+    if task.id() == subject.id() {
         joins_itself(at);
     }
     if start_next(about(taker), task) {

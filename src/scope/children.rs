@@ -505,7 +505,7 @@ impl<T> ScopedJoinHandle<'_, T> {
         let at = Location::caller();
         let task = Home::current_task("joining a child");
         if !self.claim.is_given() {
-            if task.identity() == self.task.id() {
+            if task.id() == self.task.id() {
                 joins_itself(at);
             }
             self.claim.set_joiner(Some(task));

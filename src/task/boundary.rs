@@ -324,7 +324,15 @@ impl Boundary {
 
     /// The number of the task that it is around a part of: of the innermost, if that runs children in its own frames.
     pub(crate) fn identity(&'static self) -> u64 {
-        self.roots().next().unwrap_or(0)
+        let mut at = self;
+        // Those in between are around parts of the same one.
+        while at.kind.get() != Kind::Root {
+            match at.outer.get() {
+                Some(outer) => at = outer,
+                None => break,
+            }
+        }
+        at.serial.get()
     }
 
     /// The numbers of the tasks whose frames this is in, from here out: one, and those of the children that it runs
