@@ -1544,24 +1544,39 @@ fn a_shutdown_in_a_task_of_the_pool_is_refused_and_cancels() {
 }
 
 #[test]
-fn several_threads_drop_pools_that_wait_for_each_other() {
+fn a_pools_task_drops_another_pool_while_its_own_ends() {
     in_time(|| {
-        // Each has a task that has the other: both handles are dropped inside.
-        for _ in 0..20 {
-            let (one, two) = (Arc::new(mill(1)), Arc::new(mill(1)));
-            let (theirs, others) = (two.clone(), one.clone());
-            let a = one.spawn(move || {
-                segno::sleep(MS);
-                drop(theirs);
-            });
-            let b = two.spawn(move || {
-                segno::sleep(MS);
-                drop(others);
-            });
-            drop(one);
+        reported("");
+        let (one, two) = (mill(1), mill(1));
+        let (tell, told) = mpsc::channel();
+        let stubborn =
+            two.task("has its own time").spawn(|| segno::shield(|| segno::sleep(MS * 50)));
+        let dropping = one.task("drops another pool").spawn(move || {
+            tell.send(()).unwrap();
             drop(two);
-            let _ = (a.join(), b.join());
-        }
+        });
+        told.recv().unwrap();
+        drop(one);
+        assert!(stubborn.is_finished(), "it was waited for");
+        dropping.join().expect("it has come to its end");
+        assert!(
+            reported("`drops another pool`").iter().all(|said| said.kind() != ReportKind::Retired)
+        );
+    });
+}
+
+#[test]
+fn a_loops_task_drops_a_pool_while_its_loop_ends() {
+    in_time(|| {
+        let two = mill(1);
+        let stubborn = two.spawn(|| segno::shield(|| segno::sleep(MS * 50)));
+        let ended = segno::run(|| {
+            let dropping = segno::spawn(move || drop(two));
+            segno::yield_now();
+            dropping
+        });
+        assert!(stubborn.is_finished(), "it was waited for");
+        ended.join().expect("it has come to its end");
     });
 }
 
@@ -1937,7 +1952,6 @@ fn channels_between_threads_lose_nothing_when_both_ends_are_cancelled() {
                     "{taken} {left} {given}"
                 );
             });
-            drop(pool.threads());
             assert_eq!(alive.load(SeqCst), 0);
         }
     });

@@ -11,7 +11,7 @@ use super::shared::Shared;
 use super::{Pool, is_inside};
 use crate::event_loop::{DeadlockReport, StuckTask};
 use crate::scope::{shield, timeout};
-use crate::task::{Crew, Home, Message};
+use crate::task::{Crew, Home, Message, Task};
 
 /// How long a loop has to say who is left on it, before it counts as busy.
 const REPLY: Duration = Duration::from_millis(100);
@@ -156,6 +156,8 @@ impl Drop for Pool {
             return;
         }
         if may_pause() {
+            // Its loop may be told to end meanwhile, and must not think that nobody will end this wait.
+            let _outside = Home::running_task().map(Task::waits_for_outside);
             shield(|| self.shared.over().wait());
         } else {
             self.shared.block_until_over(None);
