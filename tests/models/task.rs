@@ -3,6 +3,8 @@
 
 #[path = "../../src/task/inbox.rs"]
 mod inbox;
+#[path = "../../src/task/name.rs"]
+mod name;
 #[path = "../../src/task/reason.rs"]
 mod reason;
 #[path = "../../src/task/source.rs"]
@@ -14,10 +16,11 @@ pub(crate) use boundary::{Beyond, Boundary};
 pub(crate) use home::Home;
 pub(crate) use inbox::{Counted, Inbox, Message};
 pub(crate) use locals::{Heirlooms, Locals};
+pub(crate) use name::Described;
 pub(crate) use reason::{CancelKind, CancelReason};
 pub(crate) use record::{
-    Denied, Described, Ending, Guise, Job, Making, Outside, Possession, Refusal, Standing, Subject,
-    TASK, Task, Wait, Ways,
+    Denied, Ending, Guise, Job, Making, Outside, Possession, Refusal, Standing, Subject, TASK,
+    Task, Wait, Ways,
 };
 pub(crate) use remote::{RemoteBoundary, RemoteTask};
 pub(crate) use source::{Crew, Source, Unstarted};
@@ -342,7 +345,6 @@ pub(crate) mod record {
 
     use std::borrow::Cow;
     use std::cell::Cell;
-    use std::fmt;
     use std::panic::Location;
     use std::rc::Rc;
 
@@ -387,18 +389,6 @@ pub(crate) mod record {
         pub(crate) name: Option<Rc<Cow<'static, str>>>,
         pub(crate) spawned_at: &'static Location<'static>,
         pub(crate) locals: Locals,
-    }
-
-    pub(crate) struct Described<'a> {
-        pub(crate) name: Option<&'a str>,
-        pub(crate) id: u64,
-        pub(crate) spawned_at: &'static Location<'static>,
-    }
-
-    impl fmt::Display for Described<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "#{}", self.id)
-        }
     }
 
     /// That it waits for what others do is no part of a model.
@@ -520,9 +510,6 @@ pub(crate) mod record {
         /// What else there is to say about it.
         pub(crate) words: (),
     }
-
-    #[derive(Clone, Copy, Debug, PartialEq)]
-    pub struct TaskId(pub(crate) u64);
 
     #[derive(Clone, Copy)]
     pub(crate) struct Wait {
