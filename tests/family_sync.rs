@@ -1,5 +1,5 @@
 //! Every operation of the room `sync` that waits, in every situation, completed by a task of the same loop, by a
-//! plain thread, and by a task of another loop. One line per operation and place; the cases are in
+//! plain thread, by a task of another loop, and by one of a pool. One line per operation and place; the cases are in
 //! `support/family.rs`.
 
 mod support;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use segno::sync::channel::{self, BroadcastError, RecvError, SendError};
 use segno::sync::{Barrier, Condvar, Event, Mutex, Once, RwLock, Semaphore};
-use segno::{JoinError, select};
+use segno::{JoinError, Pool, select};
 
 use cases::{Member, Object, SECOND, family, with_bell};
 
@@ -27,8 +27,16 @@ enum By {
     Thread,
     /// A task of another loop.
     Loop,
+    /// A task of a pool, on either of its threads, or a child of that in its frames.
+    Worker,
 }
-use By::{Loop, Task, Thread};
+use By::{Loop, Task, Thread, Worker};
+
+/// Completes something in a task of a pool. It has ended when this returns, so that its stacks are not counted.
+fn in_a_pool(complete: &(impl Fn() + Send + Sync)) {
+    let mill = Pool::builder().threads(2).build().unwrap();
+    mill.join(|| (), complete);
+}
 
 /// A member whose wait is completed by one of them. A thread's word reaches the loop a little later, so an
 /// interruption at the same instant may come first.
@@ -43,6 +51,7 @@ where
             By::Task => complete(),
             By::Thread => thread::scope(|s| s.spawn(&complete).join().unwrap()),
             By::Loop => thread::scope(|s| s.spawn(|| segno::run(&complete)).join().unwrap()),
+            By::Worker => thread::scope(|s| s.spawn(|| in_a_pool(&complete)).join().unwrap()),
         })
     });
     if matches!(by, By::Task) { member } else { member.indirectly() }
@@ -365,20 +374,24 @@ family! {
     recv: receive(Task, || channel::bounded(4));
     recv_from_a_thread: receive(Thread, || channel::bounded(4));
     recv_from_another_loop: receive(Loop, || channel::bounded(4));
+    recv_from_a_pool: receive(Worker, || channel::bounded(4));
     recv_unbounded: receive(Task, channel::unbounded);
     recv_unbounded_from_a_thread: receive(Thread, channel::unbounded);
     recv_rendezvous: receive_from_waiting(Task);
     recv_rendezvous_from_a_thread: receive_from_waiting(Thread);
     recv_rendezvous_from_another_loop: receive_from_waiting(Loop);
+    recv_rendezvous_from_a_pool: receive_from_waiting(Worker);
     send_to_a_full_channel: send(Task, 2);
     send_to_a_full_channel_of_a_thread: send(Thread, 2);
     send_to_a_full_channel_of_another_loop: send(Loop, 2);
+    send_to_a_full_channel_of_a_pool: send(Worker, 2);
     send_rendezvous: send(Task, 0);
     send_rendezvous_to_a_thread: send(Thread, 0);
     send_rendezvous_to_another_loop: send(Loop, 0);
     recv_oneshot: oneshot(Task);
     recv_oneshot_from_a_thread: oneshot(Thread);
     recv_oneshot_from_another_loop: oneshot(Loop);
+    recv_oneshot_from_a_pool: oneshot(Worker);
     recv_broadcast: broadcast(Task);
     recv_broadcast_from_a_thread: broadcast(Thread);
     recv_broadcast_from_another_loop: broadcast(Loop);
@@ -388,24 +401,30 @@ family! {
     mutex: lock(Task);
     mutex_of_a_thread: lock(Thread);
     mutex_of_another_loop: lock(Loop);
+    mutex_of_a_pool: lock(Worker);
     rwlock_write: write(Task);
     rwlock_write_after_a_thread: write(Thread);
     rwlock_write_after_another_loop: write(Loop);
     rwlock_read: read(Task);
     rwlock_read_after_a_thread: read(Thread);
     rwlock_read_after_another_loop: read(Loop);
+    rwlock_read_after_a_pool: read(Worker);
     semaphore: acquire(Task);
     semaphore_with_a_thread: acquire(Thread);
     semaphore_with_another_loop: acquire(Loop);
+    semaphore_with_a_pool: acquire(Worker);
     event_set: event(Task);
     event_set_by_a_thread: event(Thread);
     event_set_by_another_loop: event(Loop);
+    event_set_by_a_pool: event(Worker);
     condvar_notified: condvar(Task);
     condvar_notified_by_a_thread: condvar(Thread);
     condvar_notified_by_another_loop: condvar(Loop);
+    condvar_notified_by_a_pool: condvar(Worker);
     barrier_met: barrier(Task);
     barrier_met_by_a_thread: barrier(Thread);
     once_made: once(Task);
     once_made_with_a_thread: once(Thread);
     once_made_with_another_loop: once(Loop);
+    once_made_with_a_pool: once(Worker);
 }
