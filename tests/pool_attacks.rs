@@ -725,38 +725,29 @@ fn a_thread_cancels_and_joins_what_a_pool_begins_at_that_instant() {
 }
 
 #[test]
-fn scopes_that_are_left_while_their_children_end_are_left_by_nobody() {
+fn scopes_are_left_when_their_children_have_ended_and_not_before() {
+    fn body<'scope>(s: &'scope pool::Scope<'scope, '_>, lent: &'scope Lent, spins: [usize; 3]) {
+        let [first, second, mine] = spins;
+        for spins in [first, second] {
+            s.spawn(move || {
+                let _used = lent.used();
+                spin(spins);
+            });
+        }
+        spin(mine);
+    }
     in_time(|| {
         let pool = mill(2);
         let mut dice = Dice(13);
-        let rounds = part_of(1_000_000);
         // The owner on a plain thread, and in a task: children end while it is about to wait.
-        for round in 0..rounds {
-            let lent = Lent::default();
-            let spins: [usize; 3] = std::array::from_fn(|_| dice.below(500));
+        for round in 0..part_of(1_000_000) {
+            let lent = &Lent::default();
+            let spins = std::array::from_fn(|_| dice.below(500));
             if round % 4 == 0 {
-                pool.scope(|s| {
-                    for n in 0..2 {
-                        let lent = &lent;
-                        s.spawn(move || {
-                            let _used = lent.used();
-                            spin(spins[n]);
-                        });
-                    }
-                    spin(spins[2]);
-                });
+                pool.scope(|s| body(s, lent, spins));
             } else {
-                let lent = &lent;
                 pool.run(|| {
-                    pool::scope(|s| {
-                        for n in 0..2 {
-                            s.spawn(move || {
-                                let _used = lent.used();
-                                spin(spins[n]);
-                            });
-                        }
-                        spin(spins[2]);
-                    });
+                    pool::scope(|s| body(s, lent, spins));
                     assert_eq!(lent.had(), 2);
                 });
             }
@@ -1879,7 +1870,7 @@ fn nested_scopes_are_cancelled_from_outside_at_any_depth() {
                 s.spawn(|| nest(depth - 1, lent)).join().unwrap();
             });
         }
-        let task = thread::scope(|threads| {
+        thread::scope(|threads| {
             let (tell, told) = mpsc::channel();
             let (pool, lent) = (&pool, lent);
             threads.spawn(move || {
@@ -1895,7 +1886,6 @@ fn nested_scopes_are_cancelled_from_outside_at_any_depth() {
             until(|| lent.users.load(SeqCst) > 60);
             handle.cancel("from far away");
         });
-        let () = task;
         assert!(lent.had() > 60);
     });
 }
@@ -1941,7 +1931,7 @@ fn channels_between_threads_lose_nothing_when_both_ends_are_cancelled() {
                 drop(takes.join());
                 let mut left = 0;
                 while !sends.is_finished() || kept.stats().len > 0 {
-                    left += kept.try_recv().map_or(0, |value| drop_one(value));
+                    left += kept.try_recv().map_or(0, drop_one);
                     thread::yield_now();
                 }
                 drop(sends.join());
