@@ -301,7 +301,13 @@ where
 }
 
 impl Head {
-    /// Its address, as queues have it.
+    /// All of it, as queues have it. Whoever touches more than the head goes by this, not by a reference to the head.
+    #[inline(always)]
+    fn at(unstarted: Unstarted) -> *const Self {
+        unstarted.0.cast::<Self>().as_ptr()
+    }
+
+    /// Its head, as queues have it.
     fn of<'a>(unstarted: Unstarted) -> &'a Self {
         // SAFETY: only `make` makes them, and a queue that has one counts as one that uses it.
         unsafe { unstarted.0.cast::<Self>().as_ref() }
@@ -449,13 +455,18 @@ impl Head {
         unsafe { Self::leave(this, Self::says_done(this)) };
     }
 
-    /// Lets its closure go, here. The caller has claimed it.
-    pub(super) fn refuse(&self, refusal: Refusal) {
+    /// Lets its closure go, here.
+    ///
+    /// # Safety
+    /// Only for who has claimed it, and counts as one that uses it. The pointer is to all of it.
+    pub(super) unsafe fn refuse(this: *const Self, refusal: Refusal) {
+        // SAFETY: the caller counts.
+        let head = unsafe { &*this };
         // What it had captured is dropped here, wherever that is.
         // SAFETY: claimed, so the closure is this one's.
-        no_pause(|| unsafe { (self.methods.refuse)(self, refusal, &self.described()) });
+        no_pause(|| unsafe { (head.methods.refuse)(this, refusal, &head.described()) });
         // SAFETY: as above.
-        let extra = self.extra.with_mut(|extra| unsafe { (*extra).take() });
+        let extra = head.extra.with_mut(|extra| unsafe { (*extra).take() });
         if let Some(extra) = extra {
             // Their destructors are the user's, too.
             no_pause(|| extra.locals.into_locals().drop_at_end());
@@ -559,7 +570,7 @@ impl Job for Started {
     fn refuse(self, task: &'static Task, refusal: Refusal) {
         // SAFETY: as above.
         unsafe {
-            (*self.0).refuse(refusal);
+            Head::refuse(self.0, refusal);
             self.ends(task);
         }
     }
@@ -590,14 +601,12 @@ impl Started {
 
 /// Makes a task of something that a queue gave out. `None` if somebody else has started it.
 pub(crate) fn start(unstarted: Unstarted, home: &'static Home) -> Option<&'static Task> {
-    let head = Head::of(unstarted);
-    if !head.claim() {
-        // SAFETY: the queue counted.
-        unsafe { Head::release(head) };
+    if !Head::of(unstarted).claim() {
+        release(unstarted);
         return None;
     }
     // SAFETY: claimed; the queue's count goes to the task.
-    Some(unsafe { Head::become_task(head, home, false) })
+    Some(unsafe { Head::become_task(Head::at(unstarted), home, false) })
 }
 
 /// Whether it borrows from a frame that waits for it, so that its scope says when it is to end.
@@ -613,7 +622,7 @@ pub(crate) fn is_started(unstarted: Unstarted) -> bool {
 /// A queue lets go of something that somebody else has started.
 pub(crate) fn release(unstarted: Unstarted) {
     // SAFETY: the queue counted.
-    unsafe { Head::release(Head::of(unstarted)) };
+    unsafe { Head::release(Head::at(unstarted)) };
 }
 
 /// Lets go of something that a queue gave out, and that nobody will start any more.
@@ -623,9 +632,12 @@ pub(crate) fn refuse(unstarted: Unstarted) {
         return release(unstarted);
     }
     let why = "its pool has ended";
-    head.refuse(Refusal::Cancelled(CancelReason::new(CancelKind::Shutdown, why, head.spawned_at)));
+    let reason = CancelReason::new(CancelKind::Shutdown, why, head.spawned_at);
     // SAFETY: claimed; the queue counted.
-    unsafe { Head::finish(head) };
+    unsafe {
+        Head::refuse(Head::at(unstarted), Refusal::Cancelled(reason));
+        Head::finish(Head::at(unstarted));
+    }
 }
 
 /// Brings something to a crew: keeps it here, if this thread is one of theirs.
@@ -654,14 +666,13 @@ fn bring_from_outside(crew: &dyn Crew, unstarted: Unstarted) {
 /// Runs something that borrows from this frame, and that this loop's queue has just given out, here, in the frames of the
 /// task that waits for it. Nobody wants its result.
 pub(super) fn run_here(unstarted: Unstarted, task: &'static Task) {
-    let head = Head::of(unstarted);
-    if !head.claim() {
+    if !Head::of(unstarted).claim() {
         return release(unstarted);
     }
     // SAFETY: claimed; the queue counted.
     unsafe {
-        run_in_frames_of(task, head);
-        Head::finish(head);
+        run_in_frames_of(task, Head::at(unstarted));
+        Head::finish(Head::at(unstarted));
     }
 }
 
@@ -677,8 +688,10 @@ pub(super) fn is_left_to(unstarted: Unstarted, bond: &Bond) -> bool {
 /// and boundary.
 ///
 /// # Safety
-/// The caller has claimed it.
-pub(super) unsafe fn run_in_frames_of(task: &'static Task, head: &Head) {
+/// The caller has claimed it, and counts as one that uses it. The pointer is to all of it.
+pub(super) unsafe fn run_in_frames_of(task: &'static Task, this: *const Head) {
+    // SAFETY: the caller counts.
+    let head = unsafe { &*this };
     let home = task.home();
     let boundary = home.take_boundary();
     // SAFETY: claimed.
@@ -687,8 +700,9 @@ pub(super) unsafe fn run_in_frames_of(task: &'static Task, head: &Head) {
     let before = task.becomes(head.id, guise, boundary);
     match why_not_here(boundary) {
         // SAFETY: claimed.
-        None => unsafe { (head.methods.run)(head, Runs { root: boundary, task: None }) },
-        Some(reason) => head.refuse(Refusal::Cancelled(reason)),
+        None => unsafe { (head.methods.run)(this, Runs { root: boundary, task: None }) },
+        // SAFETY: as above.
+        Some(reason) => unsafe { Head::refuse(this, Refusal::Cancelled(reason)) },
     }
     task.is_itself_again(before, boundary);
     home.free_boundary(boundary);

@@ -81,7 +81,8 @@ impl<G> Held<G> {
             return head.cancel(reason);
         }
         let bond = head.bond;
-        head.refuse(Refusal::Cancelled(reason));
+        // SAFETY: claimed, and this counts.
+        unsafe { Head::refuse(self.head.as_ptr(), Refusal::Cancelled(reason)) };
         // Release: the result.
         head.state.fetch_or(DONE, Ordering::Release);
         if !bond.is_null() {
@@ -101,7 +102,7 @@ impl<G> Held<G> {
             return Err(self);
         }
         // SAFETY: claimed.
-        unsafe { run_in_frames_of(task, self.head()) };
+        unsafe { run_in_frames_of(task, this.as_ptr()) };
         let mut given = MaybeUninit::<G>::uninit();
         // SAFETY: the result is there, and this side's: nobody else has started it.
         unsafe { (self.head().methods.take)(this.as_ptr(), given.as_mut_ptr().cast()) };
@@ -140,7 +141,7 @@ impl<G> Held<G> {
             source.leaves_behind();
         }
         // SAFETY: claimed, and counted.
-        unsafe { Head::become_task(head, home, true) }.enqueue_first();
+        unsafe { Head::become_task(self.head.as_ptr(), home, true) }.enqueue_first();
         true
     }
 
