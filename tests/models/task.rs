@@ -26,12 +26,6 @@ pub(crate) use remote::{RemoteBoundary, RemoteTask};
 pub(crate) use source::{Crew, Source, Unstarted};
 pub(crate) use waker::{Waker, wake};
 
-mod name {
-    //! How a task is named.
-
-    pub(super) use super::record::TaskId;
-}
-
 /// Memory of its own for a value: here a box, so that loom sees what is freed.
 pub(crate) struct Kept<T>(Box<T>);
 
