@@ -306,10 +306,12 @@ fn dropping_a_pool_ends_its_tasks() {
     let tasks: Vec<_> = (0..50)
         .map(|_| {
             let ended = ended.clone();
+            // Some may not have begun by then.
+            let ended = support::OnDrop(move || {
+                ended.fetch_add(1, SeqCst);
+            });
             pool.spawn(move || {
-                let _ended = support::OnDrop(|| {
-                    ended.fetch_add(1, SeqCst);
-                });
+                let _ended = ended;
                 segno::sleep(HOUR);
             })
         })
