@@ -672,7 +672,7 @@ fn threads_without_work_sleep() {
 }
 
 #[test]
-#[cfg(all(target_os = "linux", not(miri)))]
+#[cfg(all(target_os = "linux", not(miri), not(feature = "sanitizer")))]
 fn what_was_joined_does_not_stay_in_the_queue() {
     /// Bytes of this process that are in memory.
     fn resident() -> usize {
