@@ -998,9 +998,13 @@ fn run_is_not_left_by_one_that_will_not_end() {
     let output = child(TEST, || {
         let pool = mill(2);
         pool.run(|| {
+            let there = segno::sync::Event::new();
             pool::scope(|s| {
-                let clings = s.task("clinging to a run").stack_size(64 << 10).spawn(cling);
-                segno::sleep(A_MOMENT);
+                let clings = s.task("clinging to a run").stack_size(64 << 10).spawn(|| {
+                    there.set();
+                    cling();
+                });
+                there.wait();
                 clings.cancel("enough");
             });
         });
@@ -1014,9 +1018,13 @@ fn the_closure_of_a_loops_run_is_not_left_by_one_that_will_not_end() {
     let output = child(TEST, || {
         let pool = mill(2);
         segno::run(|| {
+            let there = segno::sync::Event::new();
             pool.scope(|s| {
-                let clings = s.task("clinging to a loop").spawn(cling);
-                segno::sleep(A_MOMENT);
+                let clings = s.task("clinging to a loop").spawn(|| {
+                    there.set();
+                    cling();
+                });
+                there.wait();
                 clings.cancel("enough");
             });
         });
@@ -1031,9 +1039,13 @@ fn a_task_of_another_loop_is_given_up_with_its_child() {
         let pool = Arc::new(mill(2));
         segno::run(|| {
             let owner = segno::task("owner elsewhere").spawn(move || {
+                let there = segno::sync::Event::new();
                 pool.scope(|s| {
-                    let clings = s.task("clings to another loop").spawn(cling);
-                    segno::sleep(A_MOMENT);
+                    let clings = s.task("clings to another loop").spawn(|| {
+                        there.set();
+                        cling();
+                    });
+                    there.wait();
                     clings.cancel("enough");
                 });
             });
@@ -1193,6 +1205,7 @@ fn destructors_during_a_cancellation_return_at_once_or_are_refused() {
     in_time(|| {
         let pool = mill(2);
         let (seen, theirs) = mpsc::channel();
+        let (begun, has_begun) = mpsc::channel();
         let task = pool.spawn(move || {
             let _last = then(|| {
                 let start = Instant::now();
@@ -1203,9 +1216,10 @@ fn destructors_during_a_cancellation_return_at_once_or_are_refused() {
                 let joined = other.join();
                 seen.send((start.elapsed() < HOUR, joined.is_err() || joined.is_ok())).unwrap();
             });
+            begun.send(()).unwrap();
             segno::sleep(HOUR);
         });
-        thread::sleep(A_MOMENT);
+        has_begun.recv().unwrap();
         task.cancel("enough");
         assert_eq!(reason_of(task.join()).message(), "enough");
         assert_eq!(theirs.recv().unwrap(), (true, true));
@@ -1401,8 +1415,9 @@ fn a_pool_dropped_while_a_panic_unwinds_ends_without_being_waited_for() {
     in_time(|| {
         let (tell, told) = mpsc::channel();
         let pool = mill(2);
+        let ended = OnDrop(move || tell.send(()).unwrap());
         let task = pool.spawn(move || {
-            let _ended = OnDrop(|| tell.send(()).unwrap());
+            let _ended = ended;
             segno::sleep(HOUR);
         });
         thread::sleep(A_MOMENT);
@@ -1430,10 +1445,11 @@ fn a_pool_in_a_thread_local_ends_with_its_thread() {
             let pool = mill(2);
             for _ in 0..3 {
                 let ended = theirs.clone();
+                let ended = OnDrop(move || {
+                    ended.fetch_add(1, SeqCst);
+                });
                 drop(pool.spawn(move || {
-                    let _ended = OnDrop(|| {
-                        ended.fetch_add(1, SeqCst);
-                    });
+                    let _ended = ended;
                     segno::sleep(HOUR);
                 }));
             }
