@@ -6,11 +6,11 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use segno::{CancelKind, JoinError, Pool, pool};
+use segno::{CancelKind, Clock, EventLoop, JoinError, Pool, pool};
 
 /// A pool with so many threads.
 fn mill(threads: usize) -> Pool {
@@ -692,4 +692,31 @@ fn what_was_joined_does_not_stay_in_the_queue() {
         // 75 MB, if each were kept.
         assert!(grown < 40_000_000, "{grown} bytes");
     });
+}
+
+/// A pool with a task that ends some time after it was told to.
+fn mill_with_clean_up() -> Pool {
+    let pool = mill(1);
+    let (begun, begins) = mpsc::channel();
+    let _ = pool.spawn(move || {
+        segno::shield(|| {
+            begun.send(()).unwrap();
+            segno::sleep(A_MOMENT);
+        });
+    });
+    begins.recv().unwrap();
+    pool
+}
+
+#[test]
+fn a_virtual_clock_waits_for_the_end_of_a_pool() {
+    let build = || EventLoop::builder().clock(Clock::virtual_time()).build();
+    let dropped = build().run(|| {
+        let before = segno::now();
+        drop(mill_with_clean_up());
+        segno::now() - before
+    });
+    assert_eq!(dropped.unwrap(), Duration::ZERO, "no standstill, and no time of this clock's");
+    let ended = build().run(|| mill_with_clean_up().shutdown(HOUR).is_ok());
+    assert!(ended.unwrap(), "the deadline is in the time of the others");
 }

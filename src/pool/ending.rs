@@ -11,7 +11,7 @@ use super::shared::Shared;
 use super::{Pool, is_inside};
 use crate::event_loop::{DeadlockReport, StuckTask};
 use crate::scope::{shield, timeout};
-use crate::task::{Crew, Home, Message, Task};
+use crate::task::{Crew, Home, Message, Task, yield_now};
 
 /// How long a loop has to say who is left on it, before it counts as busy.
 const REPLY: Duration = Duration::from_millis(100);
@@ -87,10 +87,13 @@ impl Pool {
     /// Cancels everything and waits until all tasks and threads have ended, but no longer than that.
     ///
     /// # Pausing
-    /// In a task of another loop it pauses until then. Elsewhere it blocks the thread.
+    /// In a task of another loop it pauses until then; if that is cancelled meanwhile it unwinds, and the pool goes on
+    /// ending. Elsewhere it blocks the thread, and in a loop with a virtual clock, too: that knows nothing of how long others
+    /// take.
     ///
     /// # Errors
-    /// Who has not ended by then, and where that waits. It goes on ending.
+    /// Who has not ended by then, and where that waits; to ask for that takes a tenth of a second more at most. The pool
+    /// goes on ending.
     ///
     /// # Panics
     /// In one of the pool's own tasks, which could not end before this returns. Everything is cancelled then.
@@ -116,8 +119,12 @@ impl Pool {
         shared.close();
         let until = Instant::now().checked_add(within);
         let over = match may_pause() {
-            true => timeout(within, || shared.over().wait()).is_ok(),
-            false => shared.block_until_over(until),
+            // A virtual clock knows nothing of how long others take.
+            Some(task) if !task.home().time.is_virtual() => {
+                let _outside = task.waits_for_outside();
+                timeout(within, || shared.over().wait()).is_ok()
+            }
+            _ => shared.block_until_over(until),
         };
         if over {
             self.join_threads();
@@ -130,9 +137,9 @@ impl Pool {
     }
 }
 
-/// Whether a task runs here that may pause.
-fn may_pause() -> bool {
-    Home::running_task().is_some_and(|task| !thread::panicking() && task.may_pause())
+/// The task that runs here, if it may pause.
+fn may_pause() -> Option<&'static Task> {
+    Home::running_task().filter(|task| !thread::panicking() && task.may_pause())
 }
 
 impl Pool {
@@ -155,12 +162,15 @@ impl Drop for Pool {
         if here || thread::panicking() {
             return;
         }
-        if may_pause() {
-            // Its loop may be told to end meanwhile, and must not think that nobody will end this wait.
-            let _outside = Home::running_task().map(Task::waits_for_outside);
-            shield(|| self.shared.over().wait());
-        } else {
-            self.shared.block_until_over(None);
+        match may_pause() {
+            Some(task) => {
+                // The pool's threads will end it, so no loop takes it for a standstill.
+                let _outside = task.waits_for_outside();
+                shield(|| self.shared.over().wait());
+            }
+            None => {
+                self.shared.block_until_over(None);
+            }
         }
         self.join_threads();
     }
@@ -187,6 +197,10 @@ impl Unfinished {
         let count = || replies.lock().unwrap_or_else(PoisonError::into_inner).len();
         while count() < asked.len() && Instant::now() < until {
             thread::sleep(Duration::from_millis(1));
+            // Here others may have something to do meanwhile.
+            if may_pause().is_some() {
+                shield(yield_now);
+            }
         }
         let replies = std::mem::take(&mut *replies.lock().unwrap_or_else(PoisonError::into_inner));
         let busy = asked
