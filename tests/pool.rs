@@ -720,3 +720,19 @@ fn a_virtual_clock_waits_for_the_end_of_a_pool() {
     let ended = build().run(|| mill_with_clean_up().shutdown(HOUR).is_ok());
     assert!(ended.unwrap(), "the deadline is in the time of the others");
 }
+
+#[test]
+fn messages_name_lines_of_who_calls_run_and_join() {
+    let pool = mill(1);
+    let refused = |f: &(dyn Fn() + Sync)| {
+        let caught = catch_unwind(AssertUnwindSafe(|| pool.run(f)));
+        *caught.unwrap_err().downcast::<String>().unwrap()
+    };
+    let run = refused(&|| segno::no_pause(segno::yield_now));
+    let join = refused(&|| {
+        pool::join(segno::yield_now, || segno::no_pause(segno::yield_now));
+    });
+    for text in [run, join] {
+        assert!(text.contains("made at tests/pool.rs") && !text.contains("src/pool"), "{text}");
+    }
+}

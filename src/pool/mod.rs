@@ -72,7 +72,7 @@ pub use scope::{ScopedJoinHandle, ScopedTask};
 
 pub use crate::wait::Scope;
 
-use self::scope::scope_in;
+use self::scope::{scope_in, spawn_child};
 use self::shared::Shared;
 use crate::event_loop::{About, JoinError, JoinHandle, Spawned};
 use crate::stacks::{Request, SpawnError};
@@ -151,7 +151,9 @@ impl Pool {
     pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
         let at = Location::caller();
         // A panic comes out of the scope.
-        match scope_in("Pool::run", &*self.shared, at, |s| s.task("run").spawn(f).join()) {
+        match scope_in("Pool::run", &*self.shared, at, |s| {
+            spawn_child(s, None, Some("run".into()), f, at).join_at(at)
+        }) {
             Ok(value) => value,
             Err(error) => no_result("Pool::run", &error, at),
         }
@@ -345,8 +347,8 @@ fn join_in<A, B: Send>(
 ) -> (A, B) {
     // A panic comes out of the scope.
     let (a, b) = scope_in("pool::join", crew, at, |s| {
-        let b = s.spawn(b);
-        (a(), b.join())
+        let b = spawn_child(s, None, None, b, at);
+        (a(), b.join_at(at))
     });
     match b {
         Ok(b) => (a, b),

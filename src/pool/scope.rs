@@ -118,7 +118,7 @@ fn go_on<T>(result: Result<T, Option<Payload>>, first: Option<Payload>) -> ! {
 
 /// Brings a child to its crew.
 #[inline(always)]
-fn spawn_child<'scope, 'env, T: Send + 'scope>(
+pub(super) fn spawn_child<'scope, 'env, T: Send + 'scope>(
     scope: &'scope Scope<'scope, 'env>,
     request: Option<Request>,
     name: Option<Cow<'static, str>>,
@@ -246,7 +246,13 @@ impl<T> ScopedJoinHandle<'_, '_, T> {
     #[inline(always)]
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
-        let at = Location::caller();
+        self.join_at(Location::caller())
+    }
+
+    /// [`join`](Self::join), called from this line.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn join_at(self, at: &'static Location<'static>) -> Result<T, JoinError> {
         match Home::running_task() {
             Some(task) => self.join_in(task, at),
             None => self.block(),
