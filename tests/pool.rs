@@ -736,3 +736,28 @@ fn messages_name_lines_of_who_calls_run_and_join() {
         assert!(text.contains("made at tests/pool.rs") && !text.contains("src/pool"), "{text}");
     }
 }
+
+#[test]
+fn shutdown_tells_who_goes_on_and_on() {
+    let pool = mill(1);
+    let (open, begun) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (ends, begins) = (open.clone(), begun.clone());
+    let restless = pool.spawn(move || {
+        segno::shield(|| {
+            begins.store(true, SeqCst);
+            while !ends.load(SeqCst) {
+                segno::yield_now();
+            }
+        });
+    });
+    while !begun.load(SeqCst) {
+        thread::yield_now();
+    }
+    let error = pool.shutdown(A_MOMENT).unwrap_err();
+    assert!(error.waiting().is_empty());
+    assert!(error.busy().len() == 1 && error.busy()[0].pauses());
+    assert!(error.to_string().contains("(spawned at tests/pool.rs"), "{error}");
+    assert!(error.to_string().contains("goes on and on"), "{error}");
+    open.store(true, SeqCst);
+    assert!(restless.join().is_ok());
+}

@@ -27,17 +27,19 @@ pub struct Unfinished {
     within: Duration,
     /// Tasks that wait.
     waiting: Vec<StuckTask>,
-    /// Threads on which a task runs that does not pause.
+    /// Tasks that do not wait.
     busy: Vec<Busy>,
 }
 
-/// A thread on which a task runs that does not pause.
+/// A task that does not wait, on one of the threads of a pool that has not ended in time.
 #[derive(Clone, Debug)]
 pub struct Busy {
     /// Which thread.
     thread: usize,
     /// Where the task was spawned, if that can be told.
     spawned_at: Option<&'static Location<'static>>,
+    /// Whether others have their turn there.
+    pauses: bool,
 }
 
 impl Busy {
@@ -46,9 +48,15 @@ impl Busy {
         self.thread
     }
 
-    /// Where the task was spawned that runs there, if that can be told.
+    /// Where the task was spawned, if that can be told.
     pub fn spawned_at(&self) -> Option<&'static Location<'static>> {
         self.spawned_at
+    }
+
+    /// Whether it pauses now and then ([`yield_now`]), so that others have their turn. If not, nothing can be said of the
+    /// others on that thread.
+    pub fn pauses(&self) -> bool {
+        self.pauses
     }
 }
 
@@ -58,7 +66,7 @@ impl Unfinished {
         &self.waiting
     }
 
-    /// Threads on which a task runs that does not pause, so that nothing can be said of the others there.
+    /// Tasks that do not wait: that keep a thread, or go on whenever it is their turn.
     pub fn busy(&self) -> &[Busy] {
         &self.busy
     }
@@ -75,7 +83,7 @@ impl fmt::Display for Unfinished {
             if let Some(spawned_at) = busy.spawned_at {
                 write!(f, " (spawned at {spawned_at})")?;
             }
-            write!(f, " that does not pause")?;
+            write!(f, " that {}", if busy.pauses { "goes on and on" } else { "does not pause" })?;
         }
         Ok(())
     }
@@ -187,9 +195,13 @@ impl Unfinished {
         for (who, inbox) in &asked {
             let (who, replies) = (*who, replies.clone());
             let reply = move |home: Option<&'static Home>| {
-                let tasks =
-                    home.map_or_else(Vec::new, |home| DeadlockReport::of(home).into_tasks());
-                replies.lock().unwrap_or_else(PoisonError::into_inner).push((who, tasks));
+                let left = home.map(|home| {
+                    let goes_on = home.all().filter(|task| task.wait().is_none());
+                    let spawned_at = goes_on.map(Task::spawned_at).collect::<Vec<_>>();
+                    (DeadlockReport::of(home).into_tasks(), spawned_at)
+                });
+                let reply = (who, left.unwrap_or_default());
+                replies.lock().unwrap_or_else(PoisonError::into_inner).push(reply);
             };
             let _ = inbox.post(reply, |reply| Message::Post(Box::new(reply)));
         }
@@ -203,14 +215,24 @@ impl Unfinished {
             }
         }
         let replies = std::mem::take(&mut *replies.lock().unwrap_or_else(PoisonError::into_inner));
-        let busy = asked
+        let silent = asked
             .iter()
-            .filter(|(who, _)| {
-                !shared.has_ended(*who) && replies.iter().all(|(other, _)| other != who)
-            })
-            .map(|(who, _)| Busy { thread: *who, spawned_at: shared.running_at(*who) })
-            .collect();
-        let waiting = replies.into_iter().flat_map(|(_, tasks)| tasks).collect();
+            .map(|(who, _)| *who)
+            .filter(|who| !shared.has_ended(*who) && replies.iter().all(|(other, _)| other != who));
+        let silent = silent.map(|who| Busy {
+            thread: who,
+            spawned_at: shared.running_at(who),
+            pauses: false,
+        });
+        let (mut waiting, mut busy) = (Vec::new(), silent.collect::<Vec<_>>());
+        for (thread, (waits, goes_on)) in replies {
+            waiting.extend(waits);
+            busy.extend(goes_on.into_iter().map(|at| Busy {
+                thread,
+                spawned_at: Some(at),
+                pauses: true,
+            }));
+        }
         Self { name: shared.name.clone(), within, waiting, busy }
     }
 }

@@ -67,7 +67,7 @@ use std::thread;
 
 pub use builder::{BuildError, PoolBuilder};
 pub use each::{Many, for_each, map};
-pub use ending::Unfinished;
+pub use ending::{Busy, Unfinished};
 pub use scope::{ScopedJoinHandle, ScopedTask};
 
 pub use crate::wait::Scope;
