@@ -761,3 +761,15 @@ fn shutdown_tells_who_goes_on_and_on() {
     open.store(true, SeqCst);
     assert!(restless.join().is_ok());
 }
+
+#[test]
+fn what_another_loop_brings_runs_on_the_pool() {
+    let (pool, here) = (mill(1), thread::current().id());
+    segno::run(|| {
+        for _ in 0..100 {
+            assert_eq!(pool.run(pool::thread_index), Some(0));
+            pool.scope(|s| assert_ne!(s.spawn(|| thread::current().id()).join().unwrap(), here));
+            assert_eq!(pool.join(|| 1, pool::thread_index), (1, Some(0)));
+        }
+    });
+}

@@ -227,8 +227,8 @@ pub struct ScopedJoinHandle<'scope, 'env, T> {
 impl<T> ScopedJoinHandle<'_, '_, T> {
     /// Waits until the child has ended, and gives what it returned.
     ///
-    /// If nobody has started the child, the joiner does: the task that has opened the scope runs it in its own frames,
-    /// any other on the pool has it run next on its thread. Nothing else ever runs on top of the joiner.
+    /// If nobody has started the child, a joiner on the pool does: the task that has opened the scope runs it in its own
+    /// frames, any other has it run next on its thread. Nothing else ever runs on top of the joiner.
     ///
     /// A child that panics fails the whole scope: whoever joins it there is unwound.
     ///
@@ -267,7 +267,8 @@ impl<T> ScopedJoinHandle<'_, '_, T> {
         if let Err(denied) = task.check(at) {
             return not_joined(held, denied, at);
         }
-        if held.is_unstarted() {
+        // Not on another loop: what the child does there may need the pool.
+        if held.is_unstarted() && held.crew() == task.home().crew() {
             if scope.is_owner(task) && held.is_for_any_stack() {
                 match held.run_here(task, scope.crew()) {
                     Ok(given) => {
@@ -276,7 +277,7 @@ impl<T> ScopedJoinHandle<'_, '_, T> {
                     }
                     Err(back) => held = back,
                 }
-            } else if held.crew() == task.home().crew() {
+            } else {
                 held.start_next(task.home());
             }
         }
