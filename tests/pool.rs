@@ -635,7 +635,7 @@ fn a_pool_is_used_inside_anothers_task() {
 #[test]
 fn bad_wishes_are_errors() {
     let none = Pool::builder().threads(0).build().unwrap_err();
-    assert_eq!(none.to_string(), "a pool needs a thread at least");
+    assert_eq!(none.to_string(), "a pool needs at least one thread");
     assert!(Pool::builder().threads(1).stack_size(1).build().is_err());
     let pool = mill(1);
     assert!(pool.task("tiny").stack_size(1).try_spawn(|| ()).is_err());

@@ -60,7 +60,7 @@ pub enum BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoThreads => f.write_str("a pool needs a thread at least"),
+            Self::NoThreads => f.write_str("a pool needs at least one thread"),
             Self::Stack(error) => write!(f, "no pool with such stacks: {error}"),
             Self::Thread(error) => write!(f, "the system gave no thread for a pool: {error}"),
         }
@@ -96,13 +96,15 @@ impl PoolBuilder {
         self
     }
 
-    /// Names the pool, for messages, and its threads: `name-0`, `name-1` and so on.
+    /// Names the pool, for messages, and its threads: `name-0`, `name-1` and so on. `pool`, unless told otherwise.
+    ///
+    /// As with [`std::thread::Builder::name`], [`build`](Self::build) panics if there is a null byte in it.
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Bytes of frames that a task gets unless it asks for another size; see
+    /// Bytes of frames that a task gets unless it asks for another size; 240 KiB, unless told otherwise. See
     /// [`Builder::stack_size`](crate::Builder::stack_size).
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);

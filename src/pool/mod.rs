@@ -122,7 +122,7 @@ impl Pool {
         }
     }
 
-    /// A pool to one's own wishes.
+    /// A pool that is not as [`new`](Self::new) makes it.
     pub fn builder() -> PoolBuilder {
         PoolBuilder::new()
     }
@@ -255,9 +255,7 @@ fn here(what: &str) -> &'static dyn Crew {
 #[inline(never)]
 #[track_caller]
 fn no_pool(what: &str) -> ! {
-    panic!(
-        "`{what}` needs a pool: call it inside `Pool::run`, or inside what that spawns on the pool"
-    )
+    panic!("`{what}` needs a pool: call it in a task of one, inside `Pool::run` for example")
 }
 
 /// Spawns a task on whichever thread of the current task's pool is free. As [`Pool::spawn`].
@@ -309,6 +307,10 @@ pub fn scope<'env, T>(f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) ->
 /// The first runs here. The second can be begun by whoever is free; if nobody was when the first has returned, it runs here
 /// as well, in the frames of the caller, and as a task of its own: with its own number and task-locals. Nothing else ever
 /// runs on top of the caller, so a lock that it holds meanwhile cannot be met there by anything unrelated.
+///
+/// Where a recursion goes down in the first closure, each level takes frames of the caller's stack, as any call does, and
+/// some hundred bytes more; in the second it continues on other stacks. If it may be hundreds of levels deep, give the pool
+/// larger [stacks](PoolBuilder::stack_size), or let it go deep in the second.
 ///
 /// # Pausing
 /// Pauses until both have returned, whatever is cancelled meanwhile; a cancellation from outside reaches both.

@@ -65,7 +65,7 @@ enum Owner {
         boundary: RemoteBoundary,
         /// The number of its loop.
         home: u64,
-        /// Its loop's inbox, which is there while the task waits.
+        /// Its loop's inbox, which is there while the task waits, and for ever if it was given up.
         inbox: *const Inbox,
     },
     /// One on a plain thread.
@@ -242,7 +242,8 @@ impl Bond {
     /// The inbox of the owner's loop.
     fn inbox(&self) -> Option<Arc<Inbox>> {
         let Owner::Task { inbox, .. } = &self.owner else { return None };
-        // SAFETY: the owner's frame is there, so its loop has not ended, and a loop has its inbox in an `Arc`.
+        // SAFETY: the owner's frame is there, so its loop has not ended, or had to give it up and has left its inbox where it
+        // was; and a loop has its inbox in an `Arc`.
         unsafe {
             Arc::increment_strong_count(*inbox);
             Some(Arc::from_raw(*inbox))
