@@ -1062,9 +1062,11 @@ fn a_child_behind_a_shield_that_nothing_can_wake_is_given_up_when_its_pool_ends(
         reported("");
         for threads in [1, 2] {
             let pool = mill(threads);
+            // The other thread is to begin the child, if there is one.
+            let give_way = if threads == 1 { segno::yield_now } else { thread::yield_now };
             let there = Arc::new(AtomicBool::new(false));
             let theirs = there.clone();
-            let owner = pool.spawn(move || {
+            let owner = pool.task("whose child is for ever").spawn(move || {
                 pool::scope(|s| {
                     s.task("for ever").stack_size(64 << 10).spawn(|| {
                         theirs.store(true, SeqCst);
@@ -1074,15 +1076,24 @@ fn a_child_behind_a_shield_that_nothing_can_wake_is_given_up_when_its_pool_ends(
                             }
                         });
                     });
-                    while !theirs.load(SeqCst) {
-                        segno::yield_now();
-                    }
+                    // Its thread is the last on which nothing goes on.
+                    segno::shield(|| {
+                        while !theirs.load(SeqCst) {
+                            give_way();
+                        }
+                        segno::sleep(A_MOMENT);
+                    });
                 });
             });
             until(|| there.load(SeqCst));
             drop(pool);
             assert_eq!(reason_of(owner.join()).kind(), CancelKind::Retired);
             assert!(!reported("`for ever`").is_empty());
+            // The child is the one that does not end, on whichever thread it is.
+            let mut owner = reported("task `whose child is for ever`");
+            owner.retain(|report| report.message().starts_with("task `whose child"));
+            let because = |report: &Report| report.message().contains("because one on another");
+            assert!(owner.iter().all(because), "{owner:?}");
         }
     });
 }

@@ -311,8 +311,9 @@ impl EventLoop {
                 let hopeless = patience == Patience::Draining || home.time.is_virtual();
                 if hopeless && !home.may_be_woken() && !waits_for_others(home) {
                     match home.source() {
-                        // Others of the pool may yet do something for those that wait here.
-                        Some(source) if !source.is_all_still() => {
+                        // Others of the pool may yet do something for those that wait here; and where all wait for
+                        // children, which are on other loops, those find out which of them does not end.
+                        Some(source) if !source.is_all_still() || all_wait_for_children(home) => {
                             self.inbox().sleep(Some(STILL));
                             self.stood.set(self.stood.get() + 1);
                             if self.stood.get() == STOOD {
@@ -412,6 +413,11 @@ fn cancel_all(home: &Home) -> bool {
         task.root().cancel(CancelReason::new(CancelKind::Deadlock, why, at));
     }
     !all.is_empty()
+}
+
+/// Whether all tasks of a loop wait for children.
+fn all_wait_for_children(home: &Home) -> bool {
+    home.all().all(|task| task.wait().is_some_and(|wait| wait.is_for_children()))
 }
 
 /// Gives up a task that will not end: together with the topmost of the tasks that it borrows from, and
