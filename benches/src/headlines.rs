@@ -103,8 +103,8 @@ pub const GROUPS: &[Group] = &[
     },
     Group {
         name: "pool",
-        about: "Milliseconds for the whole of it, nanoseconds for one of 1,000. The floor is plain calls on one thread, or \
-                boxed closures.",
+        about: "Milliseconds for the whole of it. The floor is plain calls on one thread; of uneven work, threads that \
+                know beforehand what takes how long.",
         headlines: &[
             line(
                 "skynet: 1,000,000 leaves, each a task, 1 worker",
@@ -112,33 +112,36 @@ pub const GROUPS: &[Group] = &[
                 "skynet, 1,000,000 leaves, 1 worker",
                 "scope, joined",
             ),
-            line("2 workers", "pool", "skynet, 1,000,000 leaves, 2 workers", "scope, joined"),
             line(
                 "fib(30) down to 10 by `join`, 1 worker",
                 "pool",
                 "fib(30) with cutoff 10, 1 worker",
                 "pool::join",
             ),
-            line("2 workers", "pool", "fib(30) with cutoff 10, 2 workers", "pool::join"),
-            line(
-                "1,000 children of a scope, joined, each, 1 worker",
-                "pool",
-                "1,000 spawned, then joined, each, 1 worker",
-                "scope",
-            ),
-            line("2 workers", "pool", "1,000 spawned, then joined, each, 2 workers", "scope"),
-            line(
-                "1,000 by `spawn`, joined, each, 1 worker",
-                "pool",
-                "1,000 spawned, then joined, each, 1 worker",
-                "pool::spawn",
-            ),
-            line("2 workers", "pool", "1,000 spawned, then joined, each, 2 workers", "pool::spawn"),
             line(
                 "uneven work, 2 workers",
                 "pool",
                 "uneven work, 1,000 things, 2 workers",
                 "for_each",
+            ),
+        ],
+    },
+    Group {
+        name: "batches",
+        about: "Nanoseconds for each of 1,000 that are spawned and then joined. The floor is boxed closures, called one \
+                after the other.",
+        headlines: &[
+            line(
+                "children of a pool's scope, 1 worker",
+                "pool",
+                "1,000 spawned, then joined, each, 1 worker",
+                "scope",
+            ),
+            line(
+                "tasks by `pool::spawn`, 1 worker",
+                "pool",
+                "1,000 spawned, then joined, each, 1 worker",
+                "pool::spawn",
             ),
         ],
     },
