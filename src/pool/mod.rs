@@ -87,7 +87,8 @@ use crate::wait::{Asked, bring, errand, labelled_gate};
 /// Everything is cancelled: tasks that run unwind from where they wait, closures that have not begun are dropped. The
 /// drop waits until all have ended and the threads with them, as that of an [`EventLoop`](crate::EventLoop) does: in a
 /// task it pauses, elsewhere it blocks the thread. One of the pool's own tasks cannot wait for itself: there everything is
-/// cancelled, and nobody waits; nor does anybody while a panic or a cancellation unwinds.
+/// cancelled, and nobody waits; nor does anybody while a panic or a cancellation unwinds. Two pools that are each dropped by
+/// a task of the other wait for each other for ever.
 /// [`shutdown`](Self::shutdown) waits for some time only, and tells who has not ended.
 ///
 /// ```
