@@ -5,10 +5,11 @@
 //! closure captures and returns has to be.
 //!
 //! ```text
-//!    scope.spawn ----> the queue of the spawner's loop ---- newest first ----> begins there
-//!    pool::spawn           '------------------------------ oldest first ----> begins on a loop that has nothing to do
-//!    Pool::spawn, from outside ----> the common queue ------------------------^
-//!    join of one that has not begun ----> begins at its joiner
+//! scope.spawn, pool::spawn --> the queue of the spawner's loop
+//!                                |-- newest first: begins there
+//!                                '-- oldest first: begins on an idle loop
+//! Pool::spawn from outside --> the common queue --> begins on any loop
+//! a join of one that has not begun --> begins at its joiner
 //! ```
 //!
 //! Inside a task of a pool, [`segno::spawn`](crate::spawn) still means *on this loop, need not be `Send`*, and all else
@@ -23,7 +24,7 @@
 //! let words = ["dal", "segno", "al", "fine"];
 //! let count = |word: &&str| word.len();
 //!
-//! let here: Vec<_> = segno::run(|| segno::join_all(words.iter().map(|word| || count(word))));
+//! let here = segno::run(|| segno::join_all(words.iter().map(|w| || count(w))));
 //!
 //! let pool = segno::Pool::builder().threads(2).build()?;
 //! let on_many = pool.map(&words, count);
