@@ -587,6 +587,22 @@ fn deep_joins_get_stacks_of_their_own() {
 }
 
 #[test]
+fn joins_that_go_down_on_the_callers_side_get_another_stack() {
+    let pool = mill(1);
+    fn down(n: u32) -> u32 {
+        if n == 0 {
+            segno::yield_now();
+            return 0;
+        }
+        let (below, _) = pool::join(|| down(n - 1), || ());
+        below + 1
+    }
+    assert_eq!(pool.run(|| down(3_000)), 3_000);
+    let small = pool.task("small").stack_size(48 * 1024).spawn(|| down(1_000));
+    assert_eq!(small.join().unwrap(), 1_000);
+}
+
+#[test]
 fn for_each_and_map_do_everything_once() {
     let pool = mill(2);
     let mut numbers: Vec<u32> = (0..10_000).collect();

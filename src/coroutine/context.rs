@@ -278,6 +278,12 @@ pub(crate) fn current() -> Option<&'static Context> {
     running_at(stack_pointer())
 }
 
+/// Bytes that are left of the stack that this code runs on, its guard included; `None` on one that is not ours.
+pub(crate) fn room_left() -> Option<usize> {
+    // Under Miri frames are elsewhere.
+    current().filter(|_| !cfg!(miri)).map(|here| stack_pointer().saturating_sub(here.low))
+}
+
 /// The coroutine that runs on the stack that this address lies in.
 ///
 /// The reference is good as long as a frame lies on that stack: it is kept by frames on it, or not over

@@ -42,7 +42,9 @@ pub(crate) use anchor::{anchor, set_anchor};
 pub(crate) use cancel::{
     LONG_PATIENCE, PATIENCE, Payload, abandon, discard, is_signal, message, new_number, throw,
 };
-pub(crate) use context::{Lender, OpenFrame, Scheduled, Types, keepsake, prefetch, stack_pointer};
+pub(crate) use context::{
+    Lender, OpenFrame, Scheduled, Types, keepsake, prefetch, room_left, stack_pointer,
+};
 pub(crate) use scoped::enter;
 
 use crate::stacks::{Request, SpawnError};

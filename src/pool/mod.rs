@@ -75,9 +75,10 @@ pub use crate::wait::Scope;
 
 use self::scope::{scope_in, spawn_child};
 use self::shared::Shared;
+use crate::coroutine;
 use crate::event_loop::{About, JoinError, JoinHandle, Spawned};
 use crate::stacks::{Request, SpawnError};
-use crate::task::{Crew, Home};
+use crate::task::{Crew, Home, Task};
 use crate::wait::{Asked, bring, errand, labelled_gate};
 
 /// Threads that share their work, each with an event loop of its own. See the [module](self).
@@ -310,9 +311,8 @@ pub fn scope<'env, T>(f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) ->
 /// as well, in the frames of the caller, and as a task of its own: with its own number and task-locals. Nothing else ever
 /// runs on top of the caller, so a lock that it holds meanwhile cannot be met there by anything unrelated.
 ///
-/// Where a recursion goes down in the first closure, each level takes frames of the caller's stack, as any call does, and
-/// some hundred bytes more; in the second it continues on other stacks. If it may be hundreds of levels deep, give the pool
-/// larger [stacks](PoolBuilder::stack_size), or let it go deep in the second.
+/// A recursion may go down on either side, however deep: when a stack is nearly full it goes on on another one. What
+/// either closure needs by itself has to fit into what is left, 80 KiB or, on smaller stacks, half of it.
 ///
 /// # Pausing
 /// Pauses until both have returned, whatever is cancelled meanwhile; a cancellation from outside reaches both.
@@ -352,11 +352,39 @@ fn join_in<A, B: Send>(
     // A panic comes out of the scope.
     let (a, b) = scope_in("pool::join", crew, at, |s| {
         let b = spawn_child(s, None, None, b, at);
-        (a(), b.join_at(at))
+        (with_room(a), b.join_at(at))
     });
     match b {
         Ok(b) => (a, b),
         Err(error) => no_result("pool::join", &error, at),
+    }
+}
+
+/// With less than this left of a stack, its guard included, a join goes on on another one.
+const LITTLE: usize = 96 * 1024;
+
+/// Runs the half of a join that is for its caller. A recursion may go down on this side alone, so it gets another stack when
+/// this one is nearly full.
+#[inline(always)]
+fn with_room<A>(a: impl FnOnce() -> A) -> A {
+    let roomy = Home::running_task().is_some_and(Task::has_room);
+    if roomy { a() } else { with_more_room(a) }
+}
+
+/// See [`with_room`].
+#[cold]
+#[inline(never)]
+fn with_more_room<A>(a: impl FnOnce() -> A) -> A {
+    if coroutine::room_left().is_none_or(|left| left > LITTLE) {
+        return a();
+    }
+    let mut a = Some(a);
+    let grown = coroutine::try_grow(Request::DEFAULT_FRAMES, || a.take().map(|a| a()));
+    match (grown, a) {
+        (Ok(Some(result)), _) => result,
+        // There is no other stack: so it goes on here, as far as that goes.
+        (_, Some(a)) => a(),
+        (_, None) => unreachable!("it was called"),
     }
 }
 
