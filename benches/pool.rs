@@ -186,7 +186,7 @@ const CASES: &[Case] = &[
         name: "skynet, 1,000,000 leaves",
         threads: &[1, 2],
         size: (1_000_000, 1000),
-        rounds: 5,
+        rounds: 3,
         figures: &[
             Figure { name: "", unit: "ms", scale: ms },
             Figure {
@@ -211,7 +211,7 @@ const CASES: &[Case] = &[
         name: "skynet, 1,000,000 leaves: stacks alive at once",
         threads: &[1, 2],
         size: (1_000_000, 1000),
-        rounds: 5,
+        rounds: 3,
         figures: &[Figure { name: "", unit: "stacks", scale: as_it_is }],
         ways: &[
             way(Kind::Floor, "one for each worker", |threads, _| vec![threads as f64]),
@@ -223,7 +223,7 @@ const CASES: &[Case] = &[
         name: "fib(30) with cutoff 10",
         threads: &[1, 2],
         size: (30, 15),
-        rounds: 5,
+        rounds: 3,
         figures: &[
             Figure { name: "", unit: "ms", scale: ms },
             Figure {
@@ -246,7 +246,7 @@ const CASES: &[Case] = &[
         name: "1,000 spawned, then joined, each",
         threads: &[1, 2],
         size: (100, 1),
-        rounds: 5,
+        rounds: 3,
         figures: &[
             Figure { name: "", unit: "ns", scale: for_one_of_a_batch },
             Figure { name: ": CPU for one task", unit: "ns", scale: for_one_of_a_batch },
@@ -266,7 +266,7 @@ const CASES: &[Case] = &[
         name: "uneven work, 1,000 things",
         threads: &[1, 2],
         size: (40, 1),
-        rounds: 5,
+        rounds: 3,
         figures: &[
             Figure { name: "", unit: "ms", scale: ms },
             Figure {

@@ -112,12 +112,14 @@ pub const GROUPS: &[Group] = &[
                 "skynet, 1,000,000 leaves, 1 worker",
                 "scope, joined",
             ),
+            line("2 workers", "pool", "skynet, 1,000,000 leaves, 2 workers", "scope, joined"),
             line(
                 "fib(30) down to 10 by `join`, 1 worker",
                 "pool",
                 "fib(30) with cutoff 10, 1 worker",
                 "pool::join",
             ),
+            line("2 workers", "pool", "fib(30) with cutoff 10, 2 workers", "pool::join"),
             line(
                 "uneven work, 2 workers",
                 "pool",
@@ -137,12 +139,14 @@ pub const GROUPS: &[Group] = &[
                 "1,000 spawned, then joined, each, 1 worker",
                 "scope",
             ),
+            line("2 workers", "pool", "1,000 spawned, then joined, each, 2 workers", "scope"),
             line(
                 "tasks by `pool::spawn`, 1 worker",
                 "pool",
                 "1,000 spawned, then joined, each, 1 worker",
                 "pool::spawn",
             ),
+            line("2 workers", "pool", "1,000 spawned, then joined, each, 2 workers", "pool::spawn"),
         ],
     },
     Group {

@@ -28,7 +28,7 @@ const SPREAD: f64 = 1.25;
 /// So is one of which more than this part of the turns was disturbed, or of the processor was others'.
 const SHARED: f64 = 0.3;
 /// A contender whose turns are long gets as many rounds as fit into this, but three at least.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const PATIENCE: Duration = Duration::from_millis(1200);
 
 /// What a contender's rounds came to, in nanoseconds for one operation.
 #[derive(Clone, Copy, Debug)]

@@ -33,6 +33,30 @@
 //! # Ok::<(), segno::pool::BuildError>(())
 //! ```
 //!
+//! # What has to be `Send`
+//! What goes to another thread, and what comes back: all that a closure captures, and what it returns. What a task makes and
+//! keeps while it runs need not be, over any wait, because it never leaves its thread; nor do the tasks that it spawns with
+//! [`segno::spawn`](crate::spawn) or [`segno::scope`](crate::scope). A [task-local](crate::task_local) is inherited only if
+//! its key is declared `sync`.
+//!
+//! ```
+//! use std::cell::RefCell;
+//! use std::rc::Rc;
+//!
+//! let tunes = ["dal segno", "da capo"]; // shared with other threads: `Sync`
+//! let pool = segno::Pool::builder().threads(2).build()?;
+//! let letters = pool.map(&tunes, |tune| {
+//!     let heard = Rc::new(RefCell::new(String::new())); // stays here: need not be `Send`
+//!     segno::scope(|s| {
+//!         let hears = heard.clone();
+//!         s.spawn(move || hears.borrow_mut().push_str(tune)); // on this thread
+//!     });
+//!     heard.borrow().len() // goes back: `Send`
+//! });
+//! assert_eq!(letters, [9, 7]);
+//! # Ok::<(), segno::pool::BuildError>(())
+//! ```
+//!
 //! # Pool or rayon?
 //! [rayon](https://docs.rs/rayon) is for computing: iterators of every kind, sorting, and less overhead where a piece of
 //! work is a few nanoseconds. What runs there must not wait: a closure that blocks keeps its thread, and one that waits for

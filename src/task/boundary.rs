@@ -237,45 +237,37 @@ impl Boundary {
             number: new_number(),
             raised: Cell::new(0),
         })));
-        let mut at = self;
-        loop {
-            // What is reached already has told those inside it.
-            let mut descend = None;
-            if ptr::eq(at, self) || at.kind.get() != Kind::Shield {
-                let news = !at.reached.replace(true);
-                if let Some(task) = at.task.get() {
-                    task.disturb(at);
-                }
-                if news {
-                    descend = at.inner.get();
-                    at.tell_beyond(&reason);
-                }
+        self.walk(|at| {
+            if !ptr::eq(at, self) && at.kind.get() == Kind::Shield {
+                return false;
             }
-            at = match descend {
-                Some(inner) => inner,
-                None => loop {
-                    if ptr::eq(at, self) {
-                        return;
-                    }
-                    if let Some(older) = at.older.get() {
-                        break older;
-                    }
-                    match at.outer.get() {
-                        Some(outer) => at = outer,
-                        None => return,
-                    }
-                },
-            };
-        }
+            let news = !at.reached.replace(true);
+            if let Some(task) = at.task.get() {
+                task.disturb(at);
+            }
+            if news {
+                at.tell_beyond(&reason);
+            }
+            // What is reached already has told those inside it.
+            news
+        });
     }
 
     /// What it is around was given up: passes the reason on beyond this thread, from everywhere inside it.
     #[cold]
     pub(crate) fn abandon(&'static self, reason: &CancelReason) {
+        self.walk(|at| {
+            at.tell_beyond(reason);
+            true
+        });
+    }
+
+    /// Visits this one and all that are inside it, but nothing inside those for which `visit` says no.
+    fn walk(&'static self, mut visit: impl FnMut(&'static Self) -> bool) {
         let mut at = self;
         loop {
-            at.tell_beyond(reason);
-            at = match at.inner.get() {
+            let inner = if visit(at) { at.inner.get() } else { None };
+            at = match inner {
                 Some(inner) => inner,
                 None => loop {
                     if ptr::eq(at, self) {
