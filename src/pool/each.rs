@@ -12,7 +12,7 @@ use super::{Pool, here, is_inside, join_in, thread_index};
 use crate::task::{Crew, checkpoint};
 
 /// Pieces for each thread to begin with.
-const PIECES: usize = 4;
+const PIECES: usize = 16;
 
 /// Many things, one function for each of which can be run on many threads: slices, vectors and arrays by reference or
 /// mutable reference, and ranges of integers.
