@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::EventLoop;
 use super::deadlock::{DeadlockReport, waits_for_others};
 use super::registry;
+use super::watchdog::Watchdog;
 use crate::coroutine::Step;
 use crate::report::{self, ReportKind};
 use crate::task::{
@@ -81,6 +82,8 @@ impl EventLoop {
         let mut resumes = self.look();
         // A virtual clock costs nothing to look at, and who tests with it may have put it forward.
         let exact = home.time.is_virtual();
+        // Others say when, or it is over after one round.
+        let any_time = matches!(until, Until::Once | Until::Closing);
         home.ready.begin_round();
         let mut left = home.ready.len();
         if let Some(source) = home.source() {
@@ -90,22 +93,27 @@ impl EventLoop {
                 left = usize::from(self.begin_one(source, false));
             }
         }
+        let watch = self.watch();
         while left > 0 {
             self.most.set(self.most.get().max(home.tasks()));
-            for _ in 0..resumes {
-                let counts = !home.ready.has_first();
-                let Some(task) = home.ready.pop(left) else {
+            // Mail may have ended something. After that only the end of a task makes a look worth while.
+            self.ended.set(true);
+            while resumes > 0 {
+                resumes -= 1;
+                let Some(task) = home.ready.pop(&mut left) else {
                     left = 0;
                     break;
                 };
-                left -= usize::from(counts);
                 if left >= LONG {
                     prefetch(home);
                 }
-                self.step(task);
+                self.step(home, watch, task);
                 if left == 0 {
-                    if self.is_over(until, left) {
-                        break;
+                    if self.ended.get() {
+                        self.ended.set(any_time);
+                        if self.is_over(until, left) {
+                            break;
+                        }
                     }
                     home.ready.begin_round();
                     left = home.ready.len();
@@ -128,7 +136,7 @@ impl EventLoop {
                 self.begin_one_now_and_then(source, resumes);
             }
         }
-        if let Some(watch) = self.watch() {
+        if let Some(watch) = watch {
             watch.rests();
         }
     }
@@ -176,25 +184,26 @@ impl EventLoop {
 
     /// Lets a task run until it pauses or ends.
     #[inline(always)]
-    fn step(&self, task: &'static Task) {
-        let home = self.home();
+    fn step(&self, home: &'static Home, watch: Option<&Watchdog>, task: &'static Task) {
         home.set_current(Some(task));
         task.refill(home.budget());
-        if let Some(watch) = self.watch() {
+        if let Some(watch) = watch {
             watch.runs(task);
         }
         home.observe(task, Event::Resumed);
         match task.step() {
             Step::Paused => home.observe(task, Event::Paused),
             Step::Ended => {
+                self.ended.set(true);
                 home.set_current(None);
                 let id = task.id();
                 home.end(task);
-                if let Some(watch) = self.watch() {
+                if let Some(watch) = watch {
                     watch.ended(id);
                 }
             }
             Step::Retired => {
+                self.ended.set(true);
                 home.set_current(None);
                 retire_family(home, task);
             }

@@ -125,6 +125,8 @@ pub struct EventLoop {
     said: Cell<bool>,
     /// The most tasks since stacks were trimmed last.
     most: Cell<usize>,
+    /// Whether a task may have ended since it was last asked whether the loop is driven further.
+    ended: Cell<bool>,
     /// After how many resumes the clock is looked at again.
     pace: Cell<usize>,
     /// When it was looked at last; `u64::MAX` if the loop has slept since.
@@ -207,6 +209,7 @@ impl EventLoop {
             said: Cell::new(false),
             most: Cell::new(0),
             pace: Cell::new(1),
+            ended: Cell::new(true),
             looked: Cell::new(u64::MAX),
             begun: Cell::new(0),
             stood: Cell::new(0),
