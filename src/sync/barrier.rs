@@ -126,7 +126,7 @@ impl Barrier {
         let at = Location::caller();
         let wait = Wait { what: &"wait", at, subject: Subject::NONE };
         let arrival = Arrival { generation: 0, last: false };
-        let arrived = self.state.operate::<Arriving>(Asker::here(at), wait, arrival);
+        let arrived = self.state.operate::<Arriving>(Asker::at_hand(at), wait, arrival);
         let last = match arrived {
             Ok(arrival) => arrival.last,
             Err((denied, arrival)) => self.wait_all_the_same(denied, wait, arrival),

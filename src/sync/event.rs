@@ -80,7 +80,7 @@ impl Event {
     pub fn wait(&self) {
         let at = Location::caller();
         let wait = Wait { what: &"wait", at, subject: Subject::NONE };
-        if let Err((denied, ())) = self.state.operate::<Waiting>(Asker::here(at), wait, ()) {
+        if let Err((denied, ())) = self.state.operate::<Waiting>(Asker::at_hand(at), wait, ()) {
             self.wait_all_the_same(denied, wait);
         }
     }

@@ -177,7 +177,7 @@ impl Raw {
         what: &'static &'static str,
         at: &'static Location<'static>,
     ) {
-        let asker = Asker::here(at);
+        let asker = Asker::at_hand(at);
         let request = Request { exclusive, holder: Holder::here(at), granted: false };
         let wait = Wait { what, at, subject: Subject::NONE };
         let request = match self.state.operate::<Taking>(asker, wait, request) {

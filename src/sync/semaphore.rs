@@ -146,7 +146,8 @@ impl Semaphore {
     fn acquire_at(&self, permits: usize, at: &'static Location<'static>) -> Permit<'_> {
         let wait = Wait { what: &"acquire", at, subject: Subject::NONE };
         let request = Request { permits, granted: false };
-        if let Err((denied, request)) = self.state.operate::<Taking>(Asker::here(at), wait, request)
+        if let Err((denied, request)) =
+            self.state.operate::<Taking>(Asker::at_hand(at), wait, request)
         {
             self.acquire_all_the_same(denied, wait, request);
         }

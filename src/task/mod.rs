@@ -81,7 +81,7 @@ pub(crate) use lend::{FirstError, Panics, lend, make_static};
 pub(crate) use locals::{Heirlooms, Locals};
 pub(crate) use name::Described;
 pub(crate) use observe::Event;
-pub(crate) use pause::{wait_shielded, wait_until};
+pub(crate) use pause::{wait_checked, wait_shielded, wait_until};
 pub(crate) use ready::roll;
 pub(crate) use record::{Guise, Outside, State, Task};
 pub(crate) use remote::{RemoteBoundary, RemoteTask};

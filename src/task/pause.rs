@@ -32,6 +32,32 @@ pub(crate) fn wait_until(
     }
 }
 
+/// The same for one that was just [checked](Task::check), and is woken when it is done: so it pauses first and looks
+/// then. One that is to end asks `leaves` before it does; if that says no, it is done after all.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn wait_checked(
+    task: &'static Task,
+    wait: Wait,
+    done: impl Fn() -> bool,
+    leaves: impl Fn() -> bool,
+) -> Result<(), Denied> {
+    loop {
+        // Nothing has begun to unwind since the check, and nobody pauses while something does.
+        if task.is_disturbed() {
+            if done() || (task.is_to_end() && !leaves()) {
+                return Ok(());
+            }
+            task.check(wait.at)?;
+        }
+        task.waits_for(wait);
+        task.rest();
+        if done() {
+            return Ok(());
+        }
+    }
+}
+
 /// Pauses the task until `done` says so, whatever is cancelled meanwhile. For frames that others borrow.
 #[inline(always)]
 #[track_caller]

@@ -480,12 +480,20 @@ impl Task {
     /// once. Only on its own thread.
     #[inline(always)]
     pub(crate) fn wake(&'static self) {
+        self.wake_on(self.home());
+    }
+
+    /// The same, for who knows its loop: the record is often on its way from memory, and the queue need not wait for it.
+    #[inline(always)]
+    pub(crate) fn wake_on(&'static self, home: &'static Home) {
+        debug_assert!(ptr::eq(self.home(), home));
         if self.state.get() == State::Paused {
-            let home = self.home();
             home.observe(self, Event::Woken);
-            self.enqueue();
+            self.state.set(State::Ready);
+            home.ready.push(self);
+        } else {
+            self.token.set(true);
         }
-        self.token.set(true);
     }
 
     /// A boundary that it is in was reached by a cancellation.
@@ -534,7 +542,8 @@ impl Task {
     #[track_caller]
     pub(crate) fn rest(&'static self) {
         self.check_place();
-        if self.token.replace(false) {
+        if self.token.get() {
+            self.token.set(false);
             // What wakes itself for ever must not keep others from their turn.
             self.state.set(State::Ready);
             self.home().ready.push(self);
@@ -663,13 +672,22 @@ impl Task {
         coroutine::abandon(unsafe { &*self.pauser.get() }.context());
     }
 
-    /// Takes one from the budget; lets others go first when it is used up.
+    /// Takes one from the budget, if there is any left.
+    #[inline(always)]
+    pub(crate) fn spend_if_there(&self) -> bool {
+        let budget = self.budget.get();
+        if budget > 0 {
+            self.budget.set(budget - 1);
+        }
+        budget > 0
+    }
+
+    /// The same; lets others go first when it is used up.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn spend(&'static self) {
-        match self.budget.get().checked_sub(1) {
-            Some(left) => self.budget.set(left),
-            None => self.give_way_if_possible(),
+        if !self.spend_if_there() {
+            self.give_way_if_possible();
         }
     }
 

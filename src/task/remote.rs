@@ -33,6 +33,16 @@ impl RemoteTask {
         Self { record: task, id: task.id(), home: task.home().id() }
     }
 
+    /// The same, for a task that waits, on any thread.
+    ///
+    /// # Safety
+    /// The loop has this number, and the task does not end meanwhile. What has made that known to this thread came
+    /// after it was spawned.
+    pub(crate) unsafe fn waiting(task: *const Task, home: u64) -> Self {
+        // SAFETY: records are never freed. The number of one in use stays as it is.
+        Self { record: task, id: unsafe { (*task).id() }, home }
+    }
+
     /// A task that is yet to be made, on the loop with this number.
     pub(crate) fn posted(home: u64) -> Self {
         Self { record: ptr::null(), id: take_numbers(1), home }

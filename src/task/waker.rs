@@ -78,6 +78,7 @@ impl Waker {
     ///
     /// # Pausing
     /// Never pauses, and never resumes anybody: the task goes on in its turn.
+    #[inline]
     pub fn wake(self) {
         self.wake_by_ref();
     }
@@ -86,6 +87,7 @@ impl Waker {
     ///
     /// # Pausing
     /// As [`wake`](Self::wake).
+    #[inline]
     pub fn wake_by_ref(&self) {
         Shared::tell(&self.shared);
     }
@@ -103,19 +105,24 @@ impl Waker {
 
 impl Shared {
     /// Wakes the task.
+    #[inline(always)]
     fn tell(this: &Arc<Self>) {
         match Home::here().filter(|home| home.id() == this.task.home()) {
             Some(home) => {
                 if let Some(task) = this.task.here(home) {
-                    task.wake();
+                    task.wake_on(home);
                 }
             }
-            None => {
-                if !this.told.swap(true, Ordering::AcqRel) {
-                    // Not left behind in a loop that has ended: it would keep the inbox that it lies in.
-                    drop(this.loop_.inbox().post(Call(this.clone()), Message::Call));
-                }
-            }
+            None => Self::tell_from_elsewhere(this),
+        }
+    }
+
+    /// The same where another loop runs, or none.
+    #[inline(never)]
+    fn tell_from_elsewhere(this: &Arc<Self>) {
+        if !this.told.swap(true, Ordering::AcqRel) {
+            // Not left behind in a loop that has ended: it would keep the inbox that it lies in.
+            drop(this.loop_.inbox().post(Call(this.clone()), Message::Call));
         }
     }
 }

@@ -185,7 +185,7 @@ impl<T, L> Giver<T, L> {
             }
         }
         // SAFETY: in GIVING the sleeper is the giver's, and its task waits until READY.
-        let woken = gate.sleeper.with_mut(|cell| unsafe { (*cell).take()?.take() });
+        let woken = gate.sleeper.with_mut(|cell| unsafe { Some((*cell).take()?.take()) });
         // The last access: from here on the taker may free the gate.
         gate.state.store(READY, Ordering::Release);
         if let Some(woken) = woken {
@@ -304,7 +304,7 @@ impl<T, L> Taker<T, L> {
     #[track_caller]
     pub(crate) fn wait_as(&mut self, asker: Asker, wait: Wait) -> Result<(), Denied> {
         match asker {
-            Asker::Task(task) => self.wait(task, wait),
+            Asker::Task(task, _) => self.wait(task, wait),
             Asker::Nobody(denied) if !self.is_ready() => Err(denied),
             Asker::Nobody(_) => Ok(()),
             Asker::Thread => {

@@ -71,6 +71,8 @@ impl<S> RefUnwindSafe for Locked<S> {}
 pub(super) struct Held<'a, S> {
     /// The lock.
     locked: &'a Locked<S>,
+    /// What says so.
+    flag: &'a AtomicBool,
 }
 
 impl<S> Locked<S> {
@@ -90,31 +92,31 @@ impl<S> Locked<S> {
     /// back to this lock.
     #[inline(always)]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut S) -> R) -> R {
-        let held = self.hold();
+        let held = self.hold(Home::here());
         // SAFETY: the lock is held, by the line above only, and for as long as the closure has it.
         held.locked.state.with_mut(|state| f(unsafe { &mut *state }))
     }
 
-    /// Takes the lock.
+    /// Takes the lock. The caller knows which loop runs here, if one does. No home is seen by another thread, so the
+    /// number of one says whose thread this is.
     #[inline(always)]
-    pub(super) fn hold(&self) -> Held<'_, S> {
-        self.acquire();
-        Held { locked: self }
+    pub(super) fn hold(&self, here: Option<&Home>) -> Held<'_, S> {
+        Held { locked: self, flag: self.acquire(here) }
     }
 
-    /// Takes the lock until [`release`](Self::release).
+    /// Takes the lock. Returns what says so: the lock is given back by taking that back.
     #[inline(always)]
-    pub(super) fn acquire(&self) {
+    fn acquire(&self, here: Option<&Home>) -> &AtomicBool {
         // Acquire, with `share`: what the loop did behind the lock while it was its own. The rest comes with `busy`.
         let owner = self.owner.load(Ordering::Acquire);
-        let taken = if owner == SHARED {
-            !self.busy.swap(true, Ordering::Acquire)
-        } else {
-            Home::here().is_some_and(|home| home.id() == owner) && self.enter(owner)
-        };
-        if !taken {
-            self.acquire_slowly();
+        if here.is_some_and(|home| home.id() == owner) {
+            if self.enter(owner) {
+                return &self.within;
+            }
+        } else if owner == SHARED && !self.busy.swap(true, Ordering::Acquire) {
+            return &self.busy;
         }
+        self.acquire_slowly()
     }
 
     /// Takes it on the loop that owns it. False if it does not any more.
@@ -136,13 +138,13 @@ impl<S> Locked<S> {
     /// Every way but the two fast ones.
     #[cold]
     #[inline(never)]
-    fn acquire_slowly(&self) {
+    fn acquire_slowly(&self) -> &AtomicBool {
         let mut tries = 0;
         loop {
             match self.owner.load(Ordering::Acquire) {
                 SHARED => {
                     if !self.busy.swap(true, Ordering::Acquire) {
-                        return;
+                        return &self.busy;
                     }
                 }
                 CHANGING => {}
@@ -160,7 +162,7 @@ impl<S> Locked<S> {
                 }
                 owner if Home::here().is_some_and(|home| home.id() == owner) => {
                     if self.enter(owner) {
-                        return;
+                        return &self.within;
                     }
                 }
                 owner => {
@@ -191,18 +193,20 @@ impl<S> Locked<S> {
         self.owner.store(SHARED, Ordering::Release);
     }
 
+    /// Takes the lock until [`release`](Self::release).
+    #[inline(always)]
+    pub(super) fn take(&self) {
+        self.acquire(Home::here());
+    }
+
     /// Gives the lock back.
     ///
     /// # Safety
-    /// It was [taken](Self::acquire), and no reference to what is behind it is left.
-    #[inline(always)]
+    /// It was [taken](Self::take), and no reference to what is behind it is left.
     pub(super) unsafe fn release(&self) {
         // Relaxed: whoever took it as shared has seen so, and it is not made shared while its loop is in.
-        if self.owner.load(Ordering::Relaxed) == SHARED {
-            self.busy.store(false, Ordering::Release);
-        } else {
-            self.within.store(false, Ordering::Release);
-        }
+        let shared = self.owner.load(Ordering::Relaxed) == SHARED;
+        drop(Held { locked: self, flag: if shared { &self.busy } else { &self.within } });
     }
 
     /// What is behind it, while the lock is held by other means than [`with`](Self::with).
@@ -233,8 +237,8 @@ impl<S> Held<'_, S> {
 impl<S> Drop for Held<'_, S> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: taken when this was made; the closures that had references have returned.
-        unsafe { self.locked.release() };
+        // The lock was taken before this was made; the closures that had references have returned.
+        self.flag.store(false, Ordering::Release);
     }
 }
 

@@ -21,14 +21,15 @@
 use std::cell::Cell;
 use std::panic::Location;
 use std::ptr;
+use std::thread;
 use std::time::Duration;
 
 use super::lock::{Held, Locked};
-use super::queue::{Place, Queue, Waiter};
+use super::queue::{Place, Queue, Sign};
 use super::sleeper::{Sleeper, Woken};
 use crate::model::{park, park_timeout};
 use crate::task::{
-    Denied, Home, Possession, Standing, Subject, Task, Wait, Ways, wait_shielded, wait_until,
+    Denied, Home, Possession, Standing, Subject, Task, Wait, Ways, wait_checked, wait_shielded,
 };
 
 /// What came of an attempt.
@@ -90,8 +91,8 @@ pub(crate) trait Operation {
 /// Who asks for an operation, and how that one would wait.
 #[derive(Clone, Copy)]
 pub(crate) enum Asker {
-    /// A task, which pauses.
-    Task(&'static Task),
+    /// A task, which pauses, and its loop.
+    Task(&'static Task, &'static Home),
     /// A thread, which parks.
     Thread,
     /// One that must not wait here.
@@ -103,17 +104,34 @@ impl Asker {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn here(at: &'static Location<'static>) -> Self {
-        match Home::running_task() {
-            Some(task) => match task.check(at) {
-                Ok(()) => {
-                    task.spend();
-                    Self::Task(task)
-                }
-                Err(denied) => Self::Nobody(denied),
-            },
-            // On the loop's own stack nobody may wait: it would be for ever.
-            None if Home::here().is_some() => Self::Nobody(Denied::Unwinding),
-            None => Self::Thread,
+        let Some(home) = Home::here() else { return Self::Thread };
+        // On the loop's own stack nobody may wait: it would be for ever.
+        let Some(task) = home.current() else { return Self::Nobody(Denied::Unwinding) };
+        Self::checked(task, home, at)
+    }
+
+    /// The same for what looks before it waits: whether the thread panics, where nobody may wait, is asked only then.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn at_hand(at: &'static Location<'static>) -> Self {
+        let Some(home) = Home::here() else { return Self::Thread };
+        let Some(task) = home.current() else { return Self::Nobody(Denied::Unwinding) };
+        if task.is_disturbed() || !task.spend_if_there() {
+            return Self::checked(task, home, at);
+        }
+        Self::Task(task, home)
+    }
+
+    /// This task, if it may wait here.
+    #[inline(always)]
+    #[track_caller]
+    fn checked(task: &'static Task, home: &'static Home, at: &'static Location<'static>) -> Self {
+        match task.check(at) {
+            Ok(()) => {
+                task.spend();
+                Self::Task(task, home)
+            }
+            Err(denied) => Self::Nobody(denied),
         }
     }
 }
@@ -149,30 +167,31 @@ impl<S> Locked<S> {
     where
         O: Operation<State = S>,
     {
-        let Some(mut held) = self.try_first::<O>(&mut slot) else { return Ok(slot) };
-        let sleeper = match asker {
-            Asker::Task(task) => Sleeper::task(task),
-            Asker::Thread => Sleeper::thread(),
-            Asker::Nobody(denied) => return Err((denied, slot)),
+        let (task, home) = match asker {
+            Asker::Task(task, home) => (task, home),
+            other => {
+                let may_wait = if let Asker::Nobody(denied) = other { Err(denied) } else { Ok(()) };
+                return match self.operate_by_thread::<O>(may_wait, slot, queued) {
+                    (slot, Ok(())) => Ok(slot),
+                    (slot, Err(denied)) => Err((denied, slot)),
+                };
+            }
         };
-        let waiter = Waiter::new(sleeper);
-        let place = Place::only(&waiter, slot);
-        // SAFETY: waiter and place stay in this frame until `stands` is dropped, which unlinks the place if
+        let Some(mut held) = self.try_first::<O>(Some(home), &mut slot) else { return Ok(slot) };
+        if thread::panicking() {
+            return Err((Denied::Unwinding, slot));
+        }
+        let place = Place::only(Sleeper::task(task), slot);
+        let sign = place.sign();
+        // SAFETY: the place stays in this frame until `stands` is dropped, which unlinks the place if
         // it is not done.
         held.state(|state| unsafe { O::queue(state).link(&place) });
         drop(held);
-        let stands = Stands::<O>::new(self, &waiter, &place);
+        let stands = Stands::<O>::new(self, &place);
         queued();
-        let waited = match asker {
-            Asker::Task(task) => {
-                let (_known, wait) = stands.known(task, wait);
-                let done = || waiter.is_done() || (task.is_to_end() && !stands.leaves_first());
-                wait_until(task, wait, done)
-            }
-            _ => {
-                self.sleep::<O>(&waiter);
-                Ok(())
-            }
+        let waited = {
+            let (_known, wait) = stands.known(task, wait);
+            wait_checked(task, wait, || sign.is_done(), || stands.leaves_first())
         };
         match waited {
             Ok(()) => {
@@ -186,13 +205,41 @@ impl<S> Locked<S> {
         }
     }
 
-    /// Tries an operation. If it has to wait, the lock stays held: nobody comes between the look and the place.
-    #[inline(always)]
-    fn try_first<O>(&self, slot: &mut O::Slot) -> Option<Held<'_, S>>
+    /// The same for a thread that may wait, and for who must not. Neither switches stacks, so this is not inlined. The
+    /// slot comes back beside the answer, so that the slot of a task, which goes another way, stays in registers.
+    #[inline(never)]
+    fn operate_by_thread<O>(
+        &self,
+        may_wait: Result<(), Denied>,
+        mut slot: O::Slot,
+        queued: impl FnOnce(),
+    ) -> (O::Slot, Result<(), Denied>)
     where
         O: Operation<State = S>,
     {
-        let mut held = self.hold();
+        let first = self.try_first::<O>(Home::here(), &mut slot);
+        let Some(mut held) = first else { return (slot, Ok(())) };
+        if may_wait.is_err() {
+            return (slot, may_wait);
+        }
+        let place = Place::only(Sleeper::thread(), slot);
+        // SAFETY: as in `operate_and`.
+        held.state(|state| unsafe { O::queue(state).link(&place) });
+        drop(held);
+        let stands = Stands::<O>::new(self, &place);
+        queued();
+        self.sleep::<O>(place.sign());
+        std::mem::forget(stands);
+        (place.into_slot(), Ok(()))
+    }
+
+    /// Tries an operation. If it has to wait, the lock stays held: nobody comes between the look and the place.
+    #[inline(always)]
+    fn try_first<O>(&self, here: Option<&Home>, slot: &mut O::Slot) -> Option<Held<'_, S>>
+    where
+        O: Operation<State = S>,
+    {
+        let mut held = self.hold(here);
         match held.state(|state| O::attempt(state, slot)) {
             Attempt::Done(woken) => {
                 drop(held);
@@ -209,7 +256,7 @@ impl<S> Locked<S> {
     where
         O: Operation<State = S>,
     {
-        match self.try_first::<O>(&mut slot) {
+        match self.try_first::<O>(Home::here(), &mut slot) {
             None => Ok(slot),
             Some(_) => Err(slot),
         }
@@ -238,17 +285,18 @@ impl<S> Locked<S> {
     where
         O: Operation<State = S>,
     {
-        let Some(mut held) = self.try_first::<O>(&mut slot) else { return slot };
-        let waiter = Waiter::new(Sleeper::task(task));
-        let place = Place::only(&waiter, slot);
+        let first = self.try_first::<O>(Some(task.home()), &mut slot);
+        let Some(mut held) = first else { return slot };
+        let place = Place::only(Sleeper::task(task), slot);
+        let sign = place.sign();
         // SAFETY: as in `operate`.
         held.state(|state| unsafe { O::queue(state).link(&place) });
         drop(held);
-        let stands = Stands::<O>::new(self, &waiter, &place);
+        let stands = Stands::<O>::new(self, &place);
         queued();
         {
             let (_known, wait) = stands.known(task, wait);
-            wait_shielded(task, wait, || waiter.is_done());
+            wait_shielded(task, wait, || sign.is_done());
         }
         std::mem::forget(stands);
         place.into_slot()
@@ -261,13 +309,13 @@ impl<S> Locked<S> {
     where
         O: Operation<State = S>,
     {
-        let Some(mut held) = self.try_first::<O>(&mut slot) else { return slot };
-        let waiter = Waiter::new(Sleeper::thread());
-        let place = Place::only(&waiter, slot);
+        let first = self.try_first::<O>(Home::here(), &mut slot);
+        let Some(mut held) = first else { return slot };
+        let place = Place::only(Sleeper::thread(), slot);
         // SAFETY: as in `operate`; nothing unwinds out of the loop below.
         held.state(|state| unsafe { O::queue(state).link_first(&place) });
         drop(held);
-        self.sleep::<O>(&waiter);
+        self.sleep::<O>(place.sign());
         place.into_slot()
     }
 }
@@ -277,14 +325,14 @@ const LOOK: Duration = Duration::from_millis(500);
 
 impl<S> Locked<S> {
     /// Sleeps until it is done.
-    fn sleep<O: Operation<State = S>>(&self, waiter: &Waiter) {
-        while !waiter.is_done() {
+    fn sleep<O: Operation<State = S>>(&self, sign: &Sign) {
+        while !sign.is_done() {
             if !O::MAY_BE_HOPELESS {
                 park();
                 continue;
             }
             park_timeout(LOOK);
-            if !waiter.is_done() && self.with(|state| O::is_hopeless(state)) {
+            if !sign.is_done() && self.with(|state| O::is_hopeless(state)) {
                 self.wake_all(O::give_up_waiting);
             }
         }
@@ -328,8 +376,6 @@ struct Stands<'a, O: Operation> {
     head: Standing,
     /// The object.
     locked: &'a Locked<O::State>,
-    /// Who waits.
-    waiter: &'a Waiter,
     /// Its place.
     place: &'a Place<O::Slot>,
     /// Whether it has taken the place out itself: then it is not done, and never will be.
@@ -343,9 +389,9 @@ impl<'a, O: Operation> Stands<'a, O> {
 
     /// A place that was just linked.
     #[inline(always)]
-    fn new(locked: &'a Locked<O::State>, waiter: &'a Waiter, place: &'a Place<O::Slot>) -> Self {
+    fn new(locked: &'a Locked<O::State>, place: &'a Place<O::Slot>) -> Self {
         let head = Standing { ways: const { &Self::WAYS } };
-        Self { head, locked, waiter, place, left: Cell::new(false) }
+        Self { head, locked, place, left: Cell::new(false) }
     }
 
     /// How the task waits there: it knows where it stands, to be told of in reports and to leave the queue if it is

@@ -8,8 +8,8 @@
 //!    +-------+   |      |  '-> slot      |                |          |
 //!                '------|----------------|----------------|----------'
 //!                       v                v                v
-//!                     Waiter           Waiter           Waiter          one for each who waits, also in
-//!                                                                       several queues at once
+//!                     Sign             Sign          Waiter, Sign       in the place, if it is the only one
+//!                                                                       of who waits; else beside
 //! ```
 //!
 //! A [`Place`] is in the frame of the function that waits, and so costs no allocation. What is exchanged
@@ -47,31 +47,58 @@ const NONE: usize = usize::MAX;
 /// In [`Waiter::won`]: it does not wait any more.
 const GONE: usize = usize::MAX - 1;
 
-/// One who waits, in one queue or several.
-pub(crate) struct Waiter {
-    /// Which of its places was completed. Relaxed, where several are: it decides only who goes on to `done`.
-    won: AtomicUsize,
-    /// Whether one was. Stored with Release by who completed it, as its last access; loaded with Acquire.
+/// One who waits, as who completes it finds it.
+pub(super) struct Sign {
+    /// Whether it was completed. Stored with Release by who completed it, as its last access; loaded with Acquire.
     done: AtomicBool,
     /// Whom to wake; taken by who completes.
     sleeper: UnsafeCell<Sleeper>,
 }
 
-impl Waiter {
+impl Sign {
     /// One who is woken this way.
     #[inline(always)]
-    pub(super) fn new(sleeper: Sleeper) -> Self {
-        Self {
-            won: AtomicUsize::new(NONE),
-            done: AtomicBool::new(false),
-            sleeper: UnsafeCell::new(sleeper),
-        }
+    fn new(sleeper: Sleeper) -> Self {
+        Self { done: AtomicBool::new(false), sleeper: UnsafeCell::new(sleeper) }
     }
 
-    /// Whether one of its places was completed, by somebody who has nothing to do with it any more.
+    /// Whether it was completed, by somebody who has nothing to do with it any more.
     #[inline(always)]
     pub(super) fn is_done(&self) -> bool {
         self.done.load(Ordering::Acquire)
+    }
+
+    /// Says *done*, and gives whom to wake.
+    ///
+    /// # Safety
+    /// A place of this one has just been unlinked by the caller, or claimed if it has several, and nobody else
+    /// has said done. What is in the slot is in order.
+    #[inline(always)]
+    unsafe fn complete(&self) -> Woken {
+        // SAFETY: before *done* the sleeper belongs to who completes, and its owner waits.
+        let woken = self.sleeper.with_mut(|sleeper| unsafe { (*sleeper).take() });
+        self.done.store(true, Ordering::Release);
+        woken
+    }
+}
+
+/// One who waits in several queues.
+pub(crate) struct Waiter {
+    /// Which of its places was completed. Relaxed: it decides only who goes on to `done`.
+    won: AtomicUsize,
+    /// What who completes it finds.
+    sign: Sign,
+}
+
+impl Waiter {
+    /// One who is woken this way.
+    pub(super) fn new(sleeper: Sleeper) -> Self {
+        Self { won: AtomicUsize::new(NONE), sign: Sign::new(sleeper) }
+    }
+
+    /// Whether one of its places was completed, by somebody who has nothing to do with it any more.
+    pub(super) fn is_done(&self) -> bool {
+        self.sign.is_done()
     }
 
     /// Which of its places was completed, if one was or is about to be.
@@ -89,19 +116,14 @@ impl Waiter {
     pub(super) fn give_up(&self) -> bool {
         self.claim(GONE) || self.won.load(Ordering::Relaxed) == GONE
     }
+}
 
-    /// Says *done*, and gives whom to wake.
-    ///
-    /// # Safety
-    /// A place of this one has just been unlinked by the caller, or claimed if it has several, and nobody else
-    /// has said done. What is in the slot is in order.
-    #[inline(always)]
-    unsafe fn complete(&self) -> Option<Woken> {
-        // SAFETY: before *done* the sleeper belongs to who completes, and its owner waits.
-        let woken = self.sleeper.with_mut(|sleeper| unsafe { (*sleeper).take() });
-        self.done.store(true, Ordering::Release);
-        woken
-    }
+/// Whose a place is.
+enum Whose {
+    /// It is the only one of somebody, who is found right here: one look less at memory that was just written.
+    Only(Sign),
+    /// The one with this number of somebody who has several.
+    OneOf(*const Waiter, usize),
 }
 
 /// How a place is linked. All of it belongs to the lock of the queue.
@@ -123,23 +145,35 @@ pub(super) struct Place<V> {
     /// What is exchanged.
     slot: UnsafeCell<V>,
     /// Whose place it is.
-    waiter: *const Waiter,
-    /// Which of its places it is; [`NONE`] if it has only this one.
-    which: usize,
+    whose: Whose,
 }
 
 impl<V> Place<V> {
-    /// The only place of a waiter. Not in a queue yet.
+    /// The only place of somebody. Not in a queue yet.
     #[inline(always)]
-    pub(super) fn only(waiter: &Waiter, slot: V) -> Self {
-        Self::one_of(waiter, NONE, slot)
+    pub(super) fn only(sleeper: Sleeper, slot: V) -> Self {
+        Self::new(Whose::Only(Sign::new(sleeper)), slot)
     }
 
     /// One of the places of a waiter. Not in a queue yet.
-    #[inline(always)]
     pub(super) fn one_of(waiter: &Waiter, which: usize, slot: V) -> Self {
+        Self::new(Whose::OneOf(waiter, which), slot)
+    }
+
+    /// A place that is not in a queue yet.
+    #[inline(always)]
+    fn new(whose: Whose, slot: V) -> Self {
         let links = Links { next: ptr::null(), previous: ptr::null(), linked: false, ticket: 0 };
-        Self { links: UnsafeCell::new(links), slot: UnsafeCell::new(slot), waiter, which }
+        Self { links: UnsafeCell::new(links), slot: UnsafeCell::new(slot), whose }
+    }
+
+    /// What says whether it is done, if it is somebody's only place.
+    #[inline(always)]
+    pub(super) fn sign(&self) -> &Sign {
+        match &self.whose {
+            Whose::Only(sign) => sign,
+            Whose::OneOf(..) => unreachable!("it has none of its own"),
+        }
     }
 
     /// Lends the slot.
@@ -155,6 +189,10 @@ impl<V> Place<V> {
     /// Takes out what is in the slot, when the place is in no queue any more.
     #[inline(always)]
     pub(super) fn into_slot(self) -> V {
+        if let Whose::Only(sign) = self.whose {
+            // Only a thread has something to drop there, and it waits until that was taken.
+            std::mem::forget(sign.sleeper.into_inner());
+        }
         self.slot.into_inner()
     }
 
@@ -243,14 +281,18 @@ impl<V> Queue<V> {
                 if ticket != u64::MAX && place.links(|links| links.ticket) >= ticket {
                     return None;
                 }
-                let waiter = &*place.waiter;
-                self.unlink(place);
-                if place.which != NONE && !waiter.claim(place.which) {
-                    continue;
-                }
+                self.unlink_first(place);
+                let sign = match &place.whose {
+                    Whose::Only(sign) => sign,
+                    Whose::OneOf(waiter, which) => {
+                        if !(**waiter).claim(*which) {
+                            continue;
+                        }
+                        &(**waiter).sign
+                    }
+                };
                 let given = place.slot(give);
-                let woken = waiter.complete();
-                return woken.map(|woken| (given, woken));
+                return Some((given, sign.complete()));
             }
         }
     }
@@ -303,7 +345,30 @@ impl<V> Queue<V> {
     #[inline(always)]
     fn grown(&mut self) {
         self.len += 1;
-        self.peak = self.peak.max(self.len);
+        if self.len > self.peak {
+            self.peak = self.len;
+        }
+    }
+
+    /// Takes the first place out. The lock is held.
+    ///
+    /// # Safety
+    /// The place is the first in this queue.
+    #[inline(always)]
+    unsafe fn unlink_first(&mut self, place: &Place<V>) {
+        // SAFETY: the lock is held; what is linked is there.
+        unsafe {
+            let next = place.links(|links| {
+                links.linked = false;
+                links.next
+            });
+            self.first = next;
+            match next.as_ref() {
+                Some(next) => next.links(|links| links.previous = ptr::null()),
+                None => self.last = ptr::null(),
+            }
+        }
+        self.len -= 1;
     }
 
     /// Takes a place out, if it is in there. The lock is held.

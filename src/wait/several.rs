@@ -130,7 +130,7 @@ impl<O: Operation> Arm for OperationArm<'_, O> {
     }
 
     fn acquire(&self) {
-        self.locked.acquire();
+        self.locked.take();
     }
 
     unsafe fn release(&self) {
@@ -278,7 +278,7 @@ pub(crate) fn choose(
         return Ok(None);
     }
     let task = match (asker, Home::running_task()) {
-        (Asker::Task(task), _) | (Asker::Nobody(Denied::Cancelled), Some(task)) => Some(task),
+        (Asker::Task(task, _), _) | (Asker::Nobody(Denied::Cancelled), Some(task)) => Some(task),
         (Asker::Thread, _) => None,
         (Asker::Nobody(denied), _) => return Err(denied),
     };

@@ -8,16 +8,16 @@ use crate::task::{Home, Inbox, RemoteTask, Task, wake};
 
 /// One who waits.
 pub(crate) enum Sleeper {
-    /// A task, and the inbox of its loop, which is there as long as the task waits.
-    Task(RemoteTask, *const Inbox),
+    /// A task, the number of its loop, and that one's inbox, which is there as long as the task waits.
+    Task(&'static Task, u64, *const Inbox),
     /// A thread that is no loop's; `None` once it was taken out.
     Thread(Option<Thread>),
 }
 
 /// One who waits, on its way to be woken: nothing of the waiter's frame is needed for that any more.
 pub(crate) enum Woken {
-    /// A task of the loop that runs here. It cannot have ended before it is woken: only this thread resumes it.
-    Here(&'static Task),
+    /// A task of the loop that runs here, and that. It cannot have ended before it is woken: only this thread resumes it.
+    Here(&'static Task, &'static Home),
     /// Anybody else. Boxed, so that the others fit into two registers.
     Away(Box<Away>),
 }
@@ -34,7 +34,8 @@ impl Sleeper {
     /// This task.
     #[inline(always)]
     pub(crate) fn task(task: &'static Task) -> Self {
-        Self::Task(RemoteTask::new(task), task.home().inbox_address())
+        let home = task.home();
+        Self::Task(task, home.id(), home.inbox_address())
     }
 
     /// This thread.
@@ -42,16 +43,16 @@ impl Sleeper {
         Self::Thread(Some(crate::model::current()))
     }
 
-    /// Makes it independent of the waiter; `None` if that was done before. It stays where it is, and is looked at
+    /// Makes it independent of the waiter, once. It stays where it is, and is looked at
     /// word by word: it has just been written so, and to load several words at once would have to wait for that.
     ///
     /// # Safety
     /// The waiter still waits: it does not go on before it is told, which happens after this.
     #[inline(always)]
-    pub(crate) unsafe fn take(&mut self) -> Option<Woken> {
-        if let Self::Task(task, _) = self {
-            if let Some(task) = Home::here().and_then(|home| task.here(home)) {
-                return Some(Woken::Here(task));
+    pub(crate) unsafe fn take(&mut self) -> Woken {
+        if let Self::Task(task, home, _) = self {
+            if let Some(here) = Home::here().filter(|here| here.id() == *home) {
+                return Woken::Here(task, here);
             }
         }
         // SAFETY: the caller's promise.
@@ -64,19 +65,20 @@ impl Sleeper {
     /// As for [`take`](Self::take).
     #[cold]
     #[inline(never)]
-    unsafe fn take_away(&mut self) -> Option<Woken> {
+    unsafe fn take_away(&mut self) -> Woken {
         let away = match self {
-            Self::Task(task, inbox) => {
+            Self::Task(task, home, inbox) => {
                 // SAFETY: the task waits, so its loop has not ended, and a loop has its inbox in an `Arc`.
                 let inbox = unsafe {
                     Arc::increment_strong_count(*inbox);
                     Arc::from_raw(*inbox)
                 };
-                Away::Task(*task, inbox)
+                // SAFETY: the task waits, or was given up where it waited: its record is its own.
+                Away::Task(unsafe { RemoteTask::waiting(*task, *home) }, inbox)
             }
-            Self::Thread(thread) => Away::Thread(thread.take()?),
+            Self::Thread(thread) => Away::Thread(thread.take().expect("a waiter is told once")),
         };
-        Some(Woken::Away(Box::new(away)))
+        Woken::Away(Box::new(away))
     }
 }
 
@@ -85,7 +87,7 @@ impl Woken {
     #[inline(always)]
     pub(crate) fn wake(self) {
         match self {
-            Self::Here(task) => task.wake(),
+            Self::Here(task, home) => task.wake_on(home),
             Self::Away(away) => (*away).wake(),
         }
     }

@@ -54,7 +54,7 @@ fn cancelled() -> Arc<Inbox> {
 /// Receives in a task of this thread's loop, which ends at once then. `None` if it was cancelled before.
 fn receive_in_a_task(inbox: Arc<Inbox>, channel: &Channel) -> Option<Value> {
     let _home = Home::open(&inbox);
-    channel.operate::<Receiving<Value>>(Asker::Task(&TASK), Wait, None).ok().flatten()
+    channel.operate::<Receiving<Value>>(Asker::Task(&TASK, &Home), Wait, None).ok().flatten()
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_sender_that_is_cancelled_is_received_or_takes_its_value_along() {
         let sent = {
             let _home = Home::open(&inbox);
             let slot = Some(Arc::new(7));
-            channel.operate::<Sending<Value>>(Asker::Task(&TASK), Wait, slot)
+            channel.operate::<Sending<Value>>(Asker::Task(&TASK, &Home), Wait, slot)
         };
         drop(inbox);
         let kept = sent.unwrap_or_else(|(_, slot)| slot);

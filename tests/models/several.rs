@@ -156,6 +156,6 @@ fn a_task_chooses_as_a_thread_does() {
     check_within(1, || {
         let inbox = Arc::new(Inbox::new(None));
         let _home = Home::open(&inbox);
-        of_a_channel_and_a_gate(|| Asker::Task(&TASK));
+        of_a_channel_and_a_gate(|| Asker::Task(&TASK, &Home));
     });
 }

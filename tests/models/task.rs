@@ -220,8 +220,9 @@ pub(crate) mod home {
             &TASK
         }
 
+        /// Where no model is about it, one that owns nothing.
         pub(crate) fn id(&self) -> u64 {
-            NUMBER.with(Cell::get)
+            NUMBER.with(|own| if own.get() == 0 { u64::MAX / 2 } else { own.get() })
         }
 
         pub(crate) fn current(&self) -> Option<&'static Task> {
@@ -401,11 +402,23 @@ pub(crate) mod record {
             self.home().wake();
         }
 
+        pub(crate) fn wake_on(&self, home: &Home) {
+            home.wake();
+        }
+
         pub(crate) fn check(&self, _: &'static Location<'static>) -> Result<(), Denied> {
             Ok(())
         }
 
+        pub(crate) fn is_disturbed(&self) -> bool {
+            false
+        }
+
         pub(crate) fn spend(&self) {}
+
+        pub(crate) fn spend_if_there(&self) -> bool {
+            true
+        }
 
         pub(crate) fn identity(&self) -> u64 {
             1
@@ -569,6 +582,10 @@ pub(crate) mod remote {
             Self
         }
 
+        pub(crate) unsafe fn waiting(_: *const Task, _: u64) -> Self {
+            Self
+        }
+
         pub(crate) fn posted(_: u64) -> Self {
             Self
         }
@@ -636,6 +653,16 @@ pub(crate) fn wait_until(
             inbox.read(usize::MAX, |message| home.obey(message));
         }
     }
+}
+
+/// The same for one that was checked, and looks whether it is done after all before it ends.
+pub(crate) fn wait_checked(
+    task: &'static Task,
+    wait: Wait,
+    done: impl Fn() -> bool,
+    leaves: impl Fn() -> bool,
+) -> Result<(), Denied> {
+    wait_until(task, wait, || done() || (task.is_to_end() && !leaves()))
 }
 
 /// The same, whatever is cancelled.

@@ -237,7 +237,7 @@ impl<T: Clone> BroadcastReceiver<T> {
         let at = Location::caller();
         let wait = Wait { what: &"recv", at, subject: Subject::NONE };
         let slot = Reading { next: self.next, value: None };
-        let read = self.channel.operate::<Receiving<T>>(Asker::here(at), wait, slot);
+        let read = self.channel.operate::<Receiving<T>>(Asker::at_hand(at), wait, slot);
         step(&mut self.next, read.map_err(|_| BroadcastError::Cancelled)?)
     }
 

@@ -98,7 +98,10 @@ impl<T> Operation for Sending<T> {
         }
         if state.buffer.len() < state.capacity {
             append(&mut state.buffer, slot);
-            state.peak = state.peak.max(state.buffer.len());
+            let len = state.buffer.len();
+            if len > state.peak {
+                state.peak = len;
+            }
             return Attempt::Done(None);
         }
         Attempt::Wait

@@ -277,7 +277,7 @@ impl<T> Sender<T> {
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
         let at = Location::caller();
         let wait = Wait { what: &"send", at, subject: Subject::NONE };
-        match self.channel.operate::<Sending<T>>(Asker::here(at), wait, Some(value)) {
+        match self.channel.operate::<Sending<T>>(Asker::at_hand(at), wait, Some(value)) {
             Ok(None) | Err((_, None)) => Ok(()),
             Ok(Some(value)) => Err(SendError::Closed(value)),
             Err((_, Some(value))) => Err(SendError::Cancelled(value)),
@@ -315,7 +315,7 @@ impl<T> Receiver<T> {
     pub fn recv(&self) -> Result<T, RecvError> {
         let at = Location::caller();
         let wait = Wait { what: &"recv", at, subject: Subject::NONE };
-        match self.channel.operate::<Receiving<T>>(Asker::here(at), wait, None) {
+        match self.channel.operate::<Receiving<T>>(Asker::at_hand(at), wait, None) {
             Ok(value) => value.ok_or(RecvError::Closed),
             Err(_) => Err(RecvError::Cancelled),
         }

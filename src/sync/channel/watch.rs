@@ -218,7 +218,7 @@ impl<T> WatchReceiver<T> {
         let at = Location::caller();
         let wait = Wait { what: &"changed", at, subject: Subject::NONE };
         let slot = Change { seen: self.seen, news: false };
-        match self.channel.operate::<Changing<T>>(Asker::here(at), wait, slot) {
+        match self.channel.operate::<Changing<T>>(Asker::at_hand(at), wait, slot) {
             Ok(Change { news: true, .. }) => Ok(self.get()),
             Ok(_) => Err(RecvError::Closed),
             Err(_) => Err(RecvError::Cancelled),
