@@ -185,7 +185,7 @@ pub(crate) fn unjoined<T>(described: &Described<'_>, result: Result<T, JoinError
 }
 
 /// What goes from a task to its joiner. Most have no error, so that is boxed.
-type Joined<T> = Result<T, Box<JoinError>>;
+pub(crate) type Joined<T> = Result<T, Box<JoinError>>;
 
 impl From<CancelReason> for Box<JoinError> {
     fn from(reason: CancelReason) -> Self {
@@ -222,33 +222,33 @@ impl<T, F: FnOnce() -> T> Job for Spawned<F, T> {
     }
 }
 
-/// As a task of a pool: see [`Errand`](crate::wait).
-impl<T, F: FnOnce() -> T> Work for Spawned<F, T> {
-    type Given = ();
+/// What a pool runs for a handle: see [`Errand`](crate::wait).
+pub(crate) struct Posted<F>(
+    /// The closure.
+    pub(crate) F,
+);
 
-    fn run(self, runs: Runs) {
-        let result = catch_unwind(AssertUnwindSafe(self.f));
-        let result = outcome(runs.root(), result);
-        runs.gives();
-        if let Some(result) = self.giver.give(result.map_err(Box::new)) {
-            let result = result.map_err(|error| *error);
-            if let Some(task) = Home::running_task() {
-                task.with_described(|described| unjoined(described, result));
-            }
-        }
+impl<T, F: FnOnce() -> T> Work for Posted<F> {
+    type Given = Joined<T>;
+
+    #[inline(always)]
+    fn run(self, runs: Runs) -> Joined<T> {
+        let result = catch_unwind(AssertUnwindSafe(self.0));
+        outcome(runs.root(), result).map_err(Box::new)
     }
 
-    fn refuse(self, refusal: Refusal, described: &Described<'_>) {
-        drop_quietly("what a task had captured", self.f);
-        if let Some(result) = self.giver.give(Err(Box::new(refused(refusal)))) {
-            unjoined(described, result.map_err(|error| *error));
-        }
+    fn refuse(self, refusal: Refusal, _: &Described<'_>) -> Joined<T> {
+        drop_quietly("what a task had captured", self.0);
+        Err(Box::new(refused(refusal)))
     }
 
-    /// Its joiner has heard it from the giver.
-    fn lost(_: CancelReason) {}
+    fn lost(reason: CancelReason) -> Joined<T> {
+        Err(reason.into())
+    }
 
-    fn unwanted((): ()) {}
+    fn unwanted(given: Joined<T>, described: &Described<'_>) {
+        unjoined(described, given.map_err(|error| *error));
+    }
 }
 
 /// Hands a result over.
@@ -275,9 +275,16 @@ fn give<T>(task: &'static Task, giver: Giver<Joined<T>, About>, result: Result<T
 /// ```
 #[must_use = "dropping it detaches the task; assign it to `_` if that is meant"]
 pub struct JoinHandle<T> {
-    /// Where the result comes, and which task it is; `None` once it was joined. All in one word, because
-    /// handles are kept and moved a lot.
-    taker: Option<Taker<Joined<T>, About>>,
+    /// Whose result it is; `None` once it was joined. Two words, because handles are kept and moved a lot.
+    whose: Option<Whose<T>>,
+}
+
+/// Whose result a handle is for.
+enum Whose<T> {
+    /// That of a task of one loop: which one is noted there.
+    Loop(Taker<Joined<T>, About>),
+    /// That of a task of a pool, which may not have started it yet.
+    Pool(Held<Joined<T>>),
 }
 
 /// Which task a handle is for.
@@ -288,8 +295,6 @@ pub(crate) struct About {
     name: Option<Box<Cow<'static, str>>>,
     /// Where it was spawned.
     spawned_at: &'static Location<'static>,
-    /// What a pool has of it, if it is one of a pool: that may not have started it yet.
-    errand: Option<Held<()>>,
 }
 
 impl About {
@@ -300,17 +305,7 @@ impl About {
         name: Option<Cow<'static, str>>,
         spawned_at: &'static Location<'static>,
     ) -> Self {
-        Self { task, name: name.map(Box::new), spawned_at, errand: None }
-    }
-
-    /// A task that a pool is yet to start.
-    pub(crate) fn unstarted(
-        errand: Held<()>,
-        name: Option<Cow<'static, str>>,
-        spawned_at: &'static Location<'static>,
-    ) -> Self {
-        let task = RemoteTask::numbered(errand.id());
-        Self { task, name: name.map(Box::new), spawned_at, errand: Some(errand) }
+        Self { task, name: name.map(Box::new), spawned_at }
     }
 
     /// How messages name it.
@@ -327,16 +322,23 @@ fn about<T>(taker: &Taker<Joined<T>, About>) -> &About {
 }
 
 impl<T> JoinHandle<T> {
-    /// The handle of a task.
+    /// The handle of a task of one loop.
     #[inline(always)]
     pub(crate) fn new(mut taker: Taker<Joined<T>, About>, about: About) -> Self {
         taker.note(about);
-        Self { taker: Some(taker) }
+        Self { whose: Some(Whose::Loop(taker)) }
     }
 
-    /// Which task it is for.
-    fn about(&self) -> &About {
-        about(self.taker.as_ref().expect("it was not joined"))
+    /// The handle of a task of a pool.
+    #[inline(always)]
+    pub(crate) fn of_pool(held: Held<Joined<T>>) -> Self {
+        Self { whose: Some(Whose::Pool(held)) }
+    }
+
+    /// Whose result it is for.
+    #[inline(always)]
+    fn whose(&self) -> &Whose<T> {
+        self.whose.as_ref().expect("it was not joined")
     }
 
     /// Waits until the task has ended, and gives what it returned.
@@ -358,45 +360,53 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub fn join(mut self) -> Result<T, JoinError> {
         let at = Location::caller();
-        let Some(mut taker) = self.taker.take() else { unreachable!("joined once") };
-        match Home::running_task() {
-            Some(task) => {
-                if let Err(denied) = wait(&mut taker, task, at) {
-                    return not_joined(taker, denied, at);
-                }
-            }
-            None if taker.is_ready() => {}
-            None => {
-                refuse_own_loop(about(&taker), at);
-                taker.block();
-            }
+        match self.whose.take() {
+            Some(Whose::Loop(taker)) => join_task(taker, at),
+            Some(Whose::Pool(held)) => join_of_pool(held, at),
+            None => unreachable!("joined once"),
         }
-        taker.take().map_err(|error| *error)
     }
 
     /// Panics if a wait for the task here would be for ever, as [`join`](Self::join) does. Counts a wait that another
     /// thread can end, as long as what it returns lives.
     pub(crate) fn is_to_be_waited_for(&self, at: &'static Location<'static>) -> Option<Outside> {
-        let about = about(self.taker.as_ref().filter(|taker| !taker.is_ready())?);
-        let task = Home::running_task();
-        match task {
-            Some(task) if task.id() == about.task.id() => joins_itself(at),
-            Some(task) if task.home().id() == about.task.home() => return None,
-            _ => refuse_own_loop(about, at),
+        if self.is_finished() {
+            return None;
         }
-        task.and_then(|task| waits_for_outside(about, task))
+        let task = Home::running_task();
+        if task.is_some_and(|task| task.id() == self.id().0) {
+            joins_itself(at);
+        }
+        match self.whose() {
+            Whose::Loop(taker) => {
+                let about = about(taker);
+                if task.is_some_and(|task| task.home().id() == about.task.home()) {
+                    return None;
+                }
+                refuse_own_loop(about, at);
+                task.map(Task::waits_for_outside)
+            }
+            Whose::Pool(held) => {
+                refuse_own_pool(held, at);
+                task?.waits_for_crew(held.crew())
+            }
+        }
     }
 
     /// Has this task, or else this thread, woken when the task has ended, for those who wait for several things.
     /// False if it has.
     pub(crate) fn watch(&self, task: Option<&'static Task>) -> bool {
-        self.taker.as_ref().is_some_and(|taker| taker.watch(task))
+        match self.whose() {
+            Whose::Loop(taker) => taker.watch(task),
+            Whose::Pool(held) => held.watch(task),
+        }
     }
 
     /// Takes that back.
     pub(crate) fn unwatch(&self) {
-        if let Some(taker) = &self.taker {
-            taker.unwatch();
+        match self.whose() {
+            Whose::Loop(taker) => taker.unwatch(),
+            Whose::Pool(held) => held.unwatch(),
         }
     }
 
@@ -408,11 +418,10 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub fn cancel(&self, reason: impl Into<Cow<'static, str>>) {
         let reason = CancelReason::new(CancelKind::Requested, reason, Location::caller());
-        let about = self.about();
-        if let Some(errand) = &about.errand {
-            return errand.cancel(reason);
-        }
-        let task = about.task;
+        let task = match self.whose() {
+            Whose::Loop(taker) => about(taker).task,
+            Whose::Pool(held) => return held.cancel(reason),
+        };
         match Home::here().filter(|home| home.id() == task.home()) {
             Some(home) if task.here(home).is_some() => home.cancel_task(task, reason),
             // Elsewhere, or not made yet: this comes after the message that makes it.
@@ -426,21 +435,57 @@ impl<T> JoinHandle<T> {
 
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
-        self.taker.as_ref().is_some_and(Taker::is_ready)
+        match self.whose() {
+            Whose::Loop(taker) => taker.is_ready(),
+            Whose::Pool(held) => held.is_done(),
+        }
+    }
+
+    /// How messages name it.
+    fn described(&self) -> Described<'_> {
+        match self.whose() {
+            Whose::Loop(taker) => about(taker).described(),
+            Whose::Pool(held) => held.described(),
+        }
     }
 
     /// The task's number.
     pub fn id(&self) -> TaskId {
-        TaskId::of(self.about().task)
+        TaskId(self.described().id)
     }
 
     /// The task's name, if it was given one.
     pub fn name(&self) -> Option<&str> {
-        self.about().described().name
+        self.described().name
     }
 }
 
-/// Waits in a task.
+/// Joins a task of one loop.
+#[inline(always)]
+#[track_caller]
+fn join_task<T>(
+    mut taker: Taker<Joined<T>, About>,
+    at: &'static Location<'static>,
+) -> Result<T, JoinError> {
+    match Home::running_task() {
+        Some(task) => {
+            if let Err(denied) = wait(&mut taker, task, at) {
+                return match taker.is_ready() {
+                    true => taker.take().map_err(|error| *error),
+                    false => Err(not_waited(denied, at)),
+                };
+            }
+        }
+        None if taker.is_ready() => {}
+        None => {
+            refuse_own_loop(about(&taker), at);
+            taker.block();
+        }
+    }
+    taker.take().map_err(|error| *error)
+}
+
+/// Waits in a task for one of a loop.
 #[inline(always)]
 #[track_caller]
 fn wait<T>(
@@ -457,50 +502,72 @@ fn wait<T>(
     if task.id() == subject.id() {
         joins_itself(at);
     }
-    if start_next(about(taker), task) {
-        taker.is_given_by(task.home());
-        return taker.wait(task, Wait { what: &"join", at, subject: Subject::NONE });
-    }
     let other = Subject::task(subject.here(task.home()));
     let wait = Wait { what: &"join", at, subject: other };
     if subject.home() == task.home().id() {
         return taker.wait(task, wait);
     }
-    if about(taker).errand.is_none() {
-        refuse_own_loop(about(taker), at);
-    }
-    let _outside = waits_for_outside(about(taker), task);
+    refuse_own_loop(about(taker), at);
+    let _outside = task.waits_for_outside();
     taker.wait(task, wait)
 }
 
-/// If nobody has started it, and it belongs to the pool that the joiner's loop belongs to, it runs next on this one.
-/// False if somebody has.
+/// Joins a task of a pool.
 #[inline(always)]
-fn start_next(about: &About, task: &'static Task) -> bool {
-    let Some(errand) = &about.errand else { return false };
-    errand.is_unstarted() && errand.crew() == task.home().crew() && errand.start_next(task.home())
-}
-
-/// Counts a wait that another thread can end.
-fn waits_for_outside(about: &About, task: &'static Task) -> Option<Outside> {
-    match &about.errand {
-        Some(errand) => errand.waits_for_outside(task),
-        None => Some(task.waits_for_outside()),
+#[track_caller]
+fn join_of_pool<T>(
+    mut held: Held<Joined<T>>,
+    at: &'static Location<'static>,
+) -> Result<T, JoinError> {
+    match Home::running_task() {
+        Some(task) => {
+            if let Err(denied) = wait_for_pool(&mut held, task, at) {
+                return not_joined(held, denied, at);
+            }
+        }
+        None if held.is_done() => {}
+        None => {
+            refuse_own_pool(&held, at);
+            held.block();
+        }
     }
+    held.take().map_err(|error| *error)
 }
 
-/// There could be no wait.
+/// Waits in a task for one of a pool. If nobody has started that, and it is the pool that the joiner's loop belongs to, it
+/// runs next on this one.
+#[inline(always)]
+#[track_caller]
+fn wait_for_pool<T>(
+    held: &mut Held<Joined<T>>,
+    task: &'static Task,
+    at: &'static Location<'static>,
+) -> Result<(), Denied> {
+    task.check(at)?;
+    if held.is_done() {
+        task.spend();
+        return Ok(());
+    }
+    if task.id() == held.id() {
+        joins_itself(at);
+    }
+    let wait = Wait { what: &"join", at, subject: Subject::NONE };
+    if held.is_unstarted() && held.crew() == task.home().crew() {
+        if let Some(waited) = held.run_next(task, wait) {
+            return waited;
+        }
+    }
+    held.wait(task, wait)
+}
+
+/// There could be no wait for a task of a pool.
 #[cold]
-fn not_joined<T>(
-    taker: Taker<Joined<T>, About>,
+pub(crate) fn not_joined<T>(
+    held: Held<Joined<T>>,
     denied: Denied,
     at: &'static Location<'static>,
 ) -> Result<T, JoinError> {
-    if taker.is_ready() {
-        return taker.take().map_err(|error| *error);
-    }
-    drop(taker);
-    Err(not_waited(denied, at))
+    if held.is_done() { held.take().map_err(|error| *error) } else { Err(not_waited(denied, at)) }
 }
 
 /// Panics if this thread would wait for what only itself can do.
@@ -508,19 +575,23 @@ fn not_joined<T>(
 fn refuse_own_loop(about: &About, at: &'static Location<'static>) {
     let own = registry::find(about.task.home())
         .is_some_and(|inbox| inbox.thread().id() == thread::current().id());
-    let here = Home::here().map(Home::crew);
-    let own_pool = about.errand.as_ref().is_some_and(|errand| here == Some(errand.crew()));
-    assert!(
-        !own_pool || Home::running_task().is_some(),
-        "task {} was joined at {at} on the own stack of one of its pool's loops: nobody would run that loop meanwhile; \
-         join it in a task",
-        about.described()
-    );
     assert!(
         !own,
         "task {} was joined at {at} on the thread of its own loop, which does not run: nobody would \
          drive it; join it inside `EventLoop::run`, or call `turn` until it has ended",
         about.described()
+    );
+}
+
+/// The same for one of a pool.
+#[cold]
+fn refuse_own_pool<G>(held: &Held<G>, at: &'static Location<'static>) {
+    let own = Home::here().is_some_and(|home| home.crew() == held.crew());
+    assert!(
+        !own || Home::running_task().is_some(),
+        "task {} was joined at {at} on the own stack of one of its pool's loops: nobody would run that loop meanwhile; \
+         join it in a task",
+        held.described()
     );
 }
 
@@ -544,7 +615,8 @@ pub(crate) fn joins_itself(at: &'static Location<'static>) -> ! {
 impl<T> Drop for JoinHandle<T> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(taker) = self.taker.take() {
+        // What a pool has of it goes by itself.
+        if let Some(Whose::Loop(taker)) = self.whose.take() {
             if let Some((result, Some(about))) = taker.leave() {
                 unjoined(&about.described(), result.map_err(|error| *error));
             }

@@ -35,7 +35,9 @@ pub use handle::{External, LoopClosed, LoopHandle, external, handle};
 pub use join::{JoinError, JoinHandle, Panic};
 pub use spawn::{TaskBuilder, spawn, task};
 
-pub(crate) use join::{About, Spawned, drop_quietly, joins_itself, not_waited, outcome, refused};
+pub(crate) use join::{
+    Joined, Posted, drop_quietly, joins_itself, not_joined, not_waited, outcome, refused,
+};
 pub(crate) use spawn::Wishes;
 
 use self::drive::{Patience, Until};

@@ -100,10 +100,10 @@ pub use crate::wait::Scope;
 use self::scope::{scope_in, spawn_child};
 use self::shared::Shared;
 use crate::coroutine;
-use crate::event_loop::{About, JoinError, JoinHandle, Spawned};
+use crate::event_loop::{JoinError, JoinHandle, Posted, Wishes};
 use crate::stacks::{Request, SpawnError};
 use crate::task::{Crew, Home, Task};
-use crate::wait::{Asked, bring, errand, labelled_gate};
+use crate::wait::{Asked, bring, errand};
 
 /// Threads that share their work, each with an event loop of its own. See the [module](self).
 ///
@@ -179,7 +179,7 @@ impl Pool {
         let at = Location::caller();
         // A panic comes out of the scope.
         match scope_in("Pool::run", &*self.shared, at, |s| {
-            spawn_child(s, None, Some("run".into()), f, at).join_at(at)
+            spawn_child(s, Asked { name: Some("run".into()), ..plain(at) }, f).join_at(at)
         }) {
             Ok(value) => value,
             Err(error) => no_result("Pool::run", &error, at),
@@ -196,7 +196,7 @@ impl Pool {
         &self,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
-        spawn_in(&*self.shared, None, None, f, Location::caller())
+        spawn_in(&*self.shared, plain(Location::caller()), f)
     }
 
     /// A task with a name, to be spawned.
@@ -302,7 +302,7 @@ fn no_pool(what: &str) -> ! {
 #[track_caller]
 pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     let crew = here("pool::spawn");
-    spawn_in(crew, None, None, f, Location::caller())
+    spawn_in(crew, plain(Location::caller()), f)
 }
 
 /// A task with a name, to be spawned on the current task's pool: see [`PoolTask`].
@@ -375,7 +375,7 @@ fn join_in<A, B: Send>(
 ) -> (A, B) {
     // A panic comes out of the scope.
     let (a, b) = scope_in("pool::join", crew, at, |s| {
-        let b = spawn_child(s, None, None, b, at);
+        let b = spawn_child(s, plain(at), b);
         (with_room(a), b.join_at(at))
     });
     match b {
@@ -419,22 +419,28 @@ fn no_result(what: &str, error: &JoinError, at: &'static Location<'static>) -> !
     panic!("`{what}` at {at} has nothing to return: {error}")
 }
 
+/// What is asked of a task without a name, on any stack.
+#[inline(always)]
+fn plain(spawned_at: &'static Location<'static>) -> Asked {
+    Asked { request: None, name: None, spawned_at }
+}
+
+/// What these wishes ask for. With a stack size it then runs on a stack of its own in any case.
+fn asked(wishes: Wishes, spawned_at: &'static Location<'static>) -> Result<Asked, SpawnError> {
+    let request = wishes.stack_size.map(|bytes| Request::sized(bytes, None)).transpose()?;
+    Ok(Asked { request, name: Some(wishes.name), spawned_at })
+}
+
 /// Spawns a task that borrows nothing.
+#[inline(always)]
 fn spawn_in<T: Send + 'static>(
     crew: &dyn Crew,
-    request: Option<Request>,
-    name: Option<Cow<'static, str>>,
+    asked: Asked,
     f: impl FnOnce() -> T + Send + 'static,
-    spawned_at: &'static Location<'static>,
 ) -> JoinHandle<T> {
-    // Any of its threads may give, or that of whoever cancels it.
-    let (giver, taker) = labelled_gate(0);
-    let ending = giver.ending();
-    let asked = Asked { request, name: name.clone(), spawned_at };
-    let (unstarted, held) = errand(Spawned { f, giver }, asked, crew, ending);
-    let handle = JoinHandle::new(taker, About::unstarted(held, name, spawned_at));
+    let (unstarted, held) = errand(Posted(f), asked, crew);
     bring(crew, unstarted);
-    handle
+    JoinHandle::of_pool(held)
 }
 
 /// A task that is yet to be spawned on a pool: from [`Pool::task`] or [`pool::task`](task).
@@ -450,10 +456,8 @@ fn spawn_in<T: Send + 'static>(
 pub struct PoolTask<'a> {
     /// Where it goes; `None` for the pool of whoever spawns it.
     crew: Option<&'a dyn Crew>,
-    /// Its name.
-    name: Cow<'static, str>,
-    /// Bytes of frames.
-    stack_size: Option<usize>,
+    /// What it is to be like.
+    wishes: Wishes,
     /// It is for the task that asked for it.
     here: PhantomData<*mut ()>,
 }
@@ -461,13 +465,13 @@ pub struct PoolTask<'a> {
 impl<'a> PoolTask<'a> {
     /// A task of this crew.
     fn new(crew: Option<&'a dyn Crew>, name: Cow<'static, str>) -> Self {
-        Self { crew, name, stack_size: None, here: PhantomData }
+        Self { crew, wishes: Wishes::named(name), here: PhantomData }
     }
 
     /// Asks for at least this many bytes of frames; see
     /// [`Builder::stack_size`](crate::Builder::stack_size).
     pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.stack_size = Some(bytes);
+        self.wishes.stack_size = Some(bytes);
         self
     }
 
@@ -502,18 +506,15 @@ impl<'a> PoolTask<'a> {
         f: impl FnOnce() -> T + Send + 'static,
         at: &'static Location<'static>,
     ) -> Result<JoinHandle<T>, SpawnError> {
-        let request = self.stack_size.map(|bytes| Request::sized(bytes, None)).transpose()?;
+        let asked = asked(self.wishes, at)?;
         let crew = self.crew.unwrap_or_else(|| here("PoolTask::spawn"));
-        Ok(spawn_in(crew, request, Some(self.name), f, at))
+        Ok(spawn_in(crew, asked, f))
     }
 }
 
 impl fmt::Debug for PoolTask<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PoolTask")
-            .field("name", &self.name)
-            .field("stack_size", &self.stack_size)
-            .finish_non_exhaustive()
+        f.debug_struct("PoolTask").field("wishes", &self.wishes).finish_non_exhaustive()
     }
 }
 

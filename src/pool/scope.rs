@@ -8,18 +8,18 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
+use super::{asked, plain};
 use crate::coroutine::{OpenFrame, Payload};
-use crate::event_loop::{JoinError, drop_quietly, joins_itself, not_waited, outcome, refused};
+use crate::event_loop::{
+    JoinError, Joined, Wishes, drop_quietly, joins_itself, not_joined, outcome, refused,
+};
 use crate::scope::{Frame, failed, first_of, lost, refuse_while_unwinding};
-use crate::stacks::{Request, SpawnError};
+use crate::stacks::SpawnError;
 use crate::task::{
-    CancelKind, CancelReason, Crew, Denied, Described, Home, Kind, Outside, Refusal, Subject, Task,
-    TaskId, Wait,
+    CancelKind, CancelReason, Crew, Described, Home, Kind, Outside, Refusal, Subject, Task, TaskId,
+    Wait,
 };
 use crate::wait::{AnyArm, Asked, Held, Runs, Scope, Watched, Work, lend_abroad};
-
-/// What a child gives: most have no error, so that is boxed.
-type Given<T> = Result<T, Box<JoinError>>;
 
 /// What a child runs.
 struct Child<'scope, 'env, F> {
@@ -32,10 +32,10 @@ struct Child<'scope, 'env, F> {
 }
 
 impl<T, F: FnOnce() -> T> Work for Child<'_, '_, F> {
-    type Given = Given<T>;
+    type Given = Joined<T>;
 
     #[inline(always)]
-    fn run(self, runs: Runs) -> Given<T> {
+    fn run(self, runs: Runs) -> Joined<T> {
         let Self { scope, f, spawned_at } = self;
         match catch_unwind(AssertUnwindSafe(f)) {
             Ok(value) => Ok(value),
@@ -45,16 +45,16 @@ impl<T, F: FnOnce() -> T> Work for Child<'_, '_, F> {
         }
     }
 
-    fn refuse(self, refusal: Refusal, _: &Described<'_>) -> Given<T> {
+    fn refuse(self, refusal: Refusal, _: &Described<'_>) -> Joined<T> {
         drop_quietly("what a task had captured", self.f);
         Err(Box::new(refused(refusal)))
     }
 
-    fn lost(reason: CancelReason) -> Given<T> {
+    fn lost(reason: CancelReason) -> Joined<T> {
         Err(reason.into())
     }
 
-    fn unwanted(given: Given<T>) {
+    fn unwanted(given: Joined<T>, _: &Described<'_>) {
         drop_quietly("a task's result", given);
     }
 }
@@ -120,14 +120,11 @@ fn go_on<T>(result: Result<T, Option<Payload>>, first: Option<Payload>) -> ! {
 #[inline(always)]
 pub(super) fn spawn_child<'scope, 'env, T: Send + 'scope>(
     scope: &'scope Scope<'scope, 'env>,
-    request: Option<Request>,
-    name: Option<Cow<'static, str>>,
+    asked: Asked,
     f: impl FnOnce() -> T + Send + 'scope,
-    spawned_at: &'static Location<'static>,
 ) -> ScopedJoinHandle<'scope, 'env, T> {
-    let kept = name.clone();
-    let held = scope.bring(Child { scope, f, spawned_at }, Asked { request, name, spawned_at });
-    ScopedJoinHandle { held, name: kept, scope }
+    let spawned_at = asked.spawned_at;
+    ScopedJoinHandle { held: scope.bring(Child { scope, f, spawned_at }, asked), scope }
 }
 
 impl<'scope, 'env> Scope<'scope, 'env> {
@@ -139,12 +136,12 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         &'scope self,
         f: impl FnOnce() -> T + Send + 'scope,
     ) -> ScopedJoinHandle<'scope, 'env, T> {
-        spawn_child(self, None, None, f, Location::caller())
+        spawn_child(self, plain(Location::caller()), f)
     }
 
     /// A child with a name, to be spawned.
     pub fn task(&'scope self, name: impl Into<Cow<'static, str>>) -> ScopedTask<'scope, 'env> {
-        ScopedTask { scope: self, name: name.into(), stack_size: None }
+        ScopedTask { scope: self, wishes: Wishes::named(name.into()) }
     }
 
     /// Children that have not ended. Those on other threads may be ending right now.
@@ -159,16 +156,14 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 pub struct ScopedTask<'scope, 'env> {
     /// Its scope.
     scope: &'scope Scope<'scope, 'env>,
-    /// Its name.
-    name: Cow<'static, str>,
-    /// Bytes of frames.
-    stack_size: Option<usize>,
+    /// What it is to be like.
+    wishes: Wishes,
 }
 
 impl<'scope, 'env> ScopedTask<'scope, 'env> {
     /// As [`TaskBuilder::stack_size`](crate::TaskBuilder::stack_size). It then runs on a stack of its own in any case.
     pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.stack_size = Some(bytes);
+        self.wishes.stack_size = Some(bytes);
         self
     }
 
@@ -206,9 +201,7 @@ impl<'scope, 'env> ScopedTask<'scope, 'env> {
         f: impl FnOnce() -> T + Send + 'scope,
         at: &'static Location<'static>,
     ) -> Result<ScopedJoinHandle<'scope, 'env, T>, SpawnError> {
-        let Self { scope, name, stack_size } = self;
-        let request = stack_size.map(|bytes| Request::sized(bytes, None)).transpose()?;
-        Ok(spawn_child(scope, request, Some(name), f, at))
+        Ok(spawn_child(self.scope, asked(self.wishes, at)?, f))
     }
 }
 
@@ -217,9 +210,7 @@ impl<'scope, 'env> ScopedTask<'scope, 'env> {
 /// It can be sent to other children, and joined there.
 pub struct ScopedJoinHandle<'scope, 'env, T> {
     /// The result.
-    held: Held<Given<T>>,
-    /// The child's name.
-    name: Option<Cow<'static, str>>,
+    held: Held<Joined<T>>,
     /// Its scope.
     scope: &'scope Scope<'scope, 'env>,
 }
@@ -263,10 +254,11 @@ impl<T> ScopedJoinHandle<'_, '_, T> {
     #[inline(always)]
     #[track_caller]
     fn join_in(self, task: &'static Task, at: &'static Location<'static>) -> Result<T, JoinError> {
-        let Self { mut held, scope, .. } = self;
+        let Self { mut held, scope } = self;
         if let Err(denied) = task.check(at) {
             return not_joined(held, denied, at);
         }
+        let wait = Wait { what: &"join", at, subject: Subject::NONE };
         // Not on another loop: what the child does there may need the pool.
         if held.is_unstarted() && held.crew() == task.home().crew() {
             if scope.is_owner(task) && held.is_for_any_stack() {
@@ -278,7 +270,11 @@ impl<T> ScopedJoinHandle<'_, '_, T> {
                     Err(back) => held = back,
                 }
             } else {
-                held.start_next(task.home());
+                match held.run_next(task, wait) {
+                    Some(Ok(())) => return settle(held.take(), task, at),
+                    Some(Err(denied)) => return not_joined(held, denied, at),
+                    None => {}
+                }
             }
         }
         if held.is_done() {
@@ -287,7 +283,6 @@ impl<T> ScopedJoinHandle<'_, '_, T> {
             if task.identity() == held.id() {
                 joins_itself(at);
             }
-            let wait = Wait { what: &"join", at, subject: Subject::NONE };
             if let Err(denied) = held.wait(task, wait) {
                 return not_joined(held, denied, at);
             }
@@ -322,14 +317,14 @@ impl<T> ScopedJoinHandle<'_, '_, T> {
 
     /// The task's name, if it was given one.
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.held.name()
     }
 }
 
 /// What the joiner gets. If the scope has failed, the joiner fails with it.
 #[inline(always)]
 fn settle<T>(
-    given: Given<T>,
+    given: Joined<T>,
     task: &'static Task,
     at: &'static Location<'static>,
 ) -> Result<T, JoinError> {
@@ -337,16 +332,6 @@ fn settle<T>(
         let _ = task.check(at);
         *error
     })
-}
-
-/// There could be no wait.
-#[cold]
-fn not_joined<T>(
-    held: Held<Given<T>>,
-    denied: Denied,
-    at: &'static Location<'static>,
-) -> Result<T, JoinError> {
-    if held.is_done() { held.take().map_err(|error| *error) } else { Err(not_waited(denied, at)) }
 }
 
 /// The end of a child, as one of several things that are waited for.
@@ -362,7 +347,7 @@ pub struct ChildArm<'a, 'scope, 'env, T> {
 impl<'scope, 'env, T> ScopedJoinHandle<'scope, 'env, T> {
     #[doc(hidden)]
     pub fn __join_arm(&mut self) -> ChildArm<'_, 'scope, 'env, T> {
-        let outside = Home::running_task().and_then(|task| self.held.waits_for_outside(task));
+        let outside = Home::running_task().and_then(|task| task.waits_for_crew(self.held.crew()));
         ChildArm { handle: self, watching: Cell::new(false), _outside: outside }
     }
 }

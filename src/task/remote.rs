@@ -48,11 +48,6 @@ impl RemoteTask {
         Self { record: ptr::null(), id: take_numbers(1), home }
     }
 
-    /// A task with this number that is yet to be made, nobody knows on which loop.
-    pub(crate) fn numbered(id: u64) -> Self {
-        Self { record: ptr::null(), id, home: 0 }
-    }
-
     /// Its number.
     pub(crate) fn id(self) -> u64 {
         self.id

@@ -6,6 +6,8 @@
 
 use std::ptr::NonNull;
 
+use super::record::{Outside, Task};
+
 /// A task that nobody has started: its closure, on its way to whoever takes it first. What lies at the address is
 /// the business of the room that makes them (see [`wait::Errand`](crate::wait)); it is leaked if this is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,4 +73,13 @@ pub(crate) trait Source {
 
     /// This loop's place in the crew.
     fn index(&self) -> usize;
+}
+
+impl Task {
+    /// Counts a wait for what the crew at this address does, as one that another thread can end. Unless the task belongs to
+    /// that crew itself: when nothing on any of its loops can go on, nobody will end the wait.
+    #[inline(always)]
+    pub(crate) fn waits_for_crew(&'static self, crew: usize) -> Option<Outside> {
+        (self.home().crew() != crew).then(|| self.waits_for_outside())
+    }
 }

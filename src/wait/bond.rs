@@ -250,24 +250,23 @@ impl Bond {
         }
     }
 
-    /// Whether all children have ended. Only for the owner, when the body has: nobody but children spawn then.
+    /// Children that have not ended. Exact for the owner when the body has ended, for nobody but children spawn then; by
+    /// the time that others see it, there may be others.
     #[inline(always)]
-    fn is_over(&self) -> bool {
+    fn children(&self) -> usize {
         // First who has ended. Acquire: what those did, and whom they had spawned.
         let ended = self.ended_here.load(Ordering::Relaxed)
             + self.ended_away.load(Ordering::Acquire) / CHILD;
         let spawned =
             self.spawned_here.load(Ordering::Relaxed) + self.spawned_away.load(Ordering::Relaxed);
-        ended == spawned
+        // Others may see the end of one sooner than its spawn.
+        spawned.saturating_sub(ended)
     }
 
-    /// Children that have not ended; by the time the caller sees it, there may be others.
-    fn children(&self) -> usize {
-        let ended = self.ended_here.load(Ordering::Relaxed)
-            + self.ended_away.load(Ordering::Acquire) / CHILD;
-        let spawned =
-            self.spawned_here.load(Ordering::Relaxed) + self.spawned_away.load(Ordering::Relaxed);
-        spawned.saturating_sub(ended)
+    /// Whether all children have ended. Only for the owner, when the body has.
+    #[inline(always)]
+    fn is_over(&self) -> bool {
+        self.children() == 0
     }
 
     /// A child begins on a stack of its own. The reason comes back if it should not.
@@ -392,9 +391,7 @@ impl Bond {
                 }
                 // Release: the owner, for whoever wakes it.
                 self.ended_away.fetch_or(AWAITED, Ordering::AcqRel);
-                // Unless it waits for its own pool: see `Held::waits_for_outside`.
-                let _outside =
-                    (task.home().crew() != crew.address()).then(|| task.waits_for_outside());
+                let _outside = task.waits_for_crew(crew.address());
                 let wait = Wait { what: Wait::SCOPE, at, subject: Subject::NONE };
                 wait_shielded(task, wait, || self.is_over());
             }
@@ -437,7 +434,7 @@ impl<'scope> Scope<'scope, '_> {
         self.bond.spawned();
         // SAFETY: what the work refers to outlives `'scope`, and so does what its result refers to, and whoever has the
         // handle does not outlive it either; `lend_abroad` does not return before both counts agree. All of it is `Send`.
-        let (unstarted, held) = unsafe { make(work, asked, self.crew, &raw const self.bond, None) };
+        let (unstarted, held) = unsafe { make(work, asked, self.crew, &raw const self.bond) };
         bring(self.crew, unstarted);
         held
     }

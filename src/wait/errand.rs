@@ -18,6 +18,9 @@
 //! task each count as one that uses it, and the last frees it. The waiter is written by the handle before AWAITED, and
 //! belongs to whoever says DONE if that finds AWAITED; otherwise the handle takes it back.
 //!
+//! A task that joins one which nobody has started has it run next on its own loop. Then both are on one thread, and HERE
+//! says that the joiner waits: nobody else looks at that, so the joiner stands there as it is.
+//!
 //! A started task stays on its thread. What goes to another one is the closure, its task-locals that may, and the result:
 //! all of them have to be `Send`, as [`Scope`](super::Scope) and `Pool::spawn` ask for.
 
@@ -32,7 +35,7 @@ use std::rc::Rc;
 
 use super::bond::Bond;
 use super::held::Held;
-use super::sleeper::Away;
+use super::sleeper::{Away, Woken};
 use crate::coroutine::no_pause;
 use crate::model::UnsafeCell;
 use crate::model::sync::atomic::{AtomicU8, Ordering};
@@ -51,8 +54,10 @@ pub(super) const DONE: u8 = 2;
 pub(super) const AWAITED: u8 = 4;
 /// Nobody wants the result any more.
 pub(super) const LEFT: u8 = 8;
-/// One that uses it; the bits from here on count those.
-pub(super) const USER: u8 = 16;
+/// A task of the loop that runs it waits for it. Only the thread of that loop sets this, and takes it back.
+pub(super) const HERE: u8 = 16;
+/// One that uses it; the bits from here on count those: a queue, a handle and a task, at most.
+pub(super) const USER: u8 = 32;
 
 /// What is to be done, once.
 pub(crate) trait Work {
@@ -65,28 +70,19 @@ pub(crate) trait Work {
     /// What comes of it if it is given up while it is done.
     fn lost(reason: CancelReason) -> Self::Given;
     /// Disposes of a result that nobody wants. Lets no panic out.
-    fn unwanted(given: Self::Given);
+    fn unwanted(given: Self::Given, described: &Described<'_>);
 }
 
 /// How something runs.
 pub(crate) struct Runs {
     /// The boundary of its task.
     root: &'static Boundary,
-    /// The task, if it is one of its own.
-    task: Option<&'static Task>,
 }
 
 impl Runs {
     /// The boundary of the whole of it.
     pub(crate) fn root(&self) -> &'static Boundary {
         self.root
-    }
-
-    /// It is about to give its result.
-    pub(crate) fn gives(&self) {
-        if let Some(task) = self.task {
-            task.set_ending(None);
-        }
     }
 }
 
@@ -114,8 +110,8 @@ enum Place {
 struct Extra {
     /// A name.
     name: Option<Cow<'static, str>>,
-    /// Task-locals that it inherits.
-    locals: Heirlooms,
+    /// Task-locals that it inherits; taken by whoever starts it.
+    locals: UnsafeCell<Heirlooms>,
 }
 
 /// The part that does not depend on what it is to do.
@@ -131,8 +127,8 @@ pub(super) struct Head {
     pub(super) id: u64,
     /// Who asked for it.
     spawned_at: &'static Location<'static>,
-    /// What only few have; taken by whoever starts it.
-    extra: UnsafeCell<Option<Box<Extra>>>,
+    /// What only few have.
+    extra: Option<Box<Extra>>,
     /// The frame that it borrows from; null if none.
     pub(super) bond: *const Bond,
     /// Its place among those that the frame's owner may have to cancel. Under the lock of the bond.
@@ -141,8 +137,8 @@ pub(super) struct Head {
     place: Mutex<Place>,
     /// Who is to be woken.
     pub(super) waiter: UnsafeCell<Option<Box<Away>>>,
-    /// Whom to tell when it is given up, if it borrows from nobody.
-    ending: Option<Ending>,
+    /// The task that is to be woken, in HERE. Only for the thread of its loop.
+    pub(super) here: UnsafeCell<Option<&'static Task>>,
     /// What to do with what is behind it.
     pub(super) methods: &'static Methods,
 }
@@ -233,7 +229,8 @@ impl<W: Work> Of<W> {
                     .content
                     .with_mut(|content| ManuallyDrop::take(&mut (*content).given))
             };
-            W::unwanted(given);
+            // SAFETY: the caller counts as one that uses it.
+            W::unwanted(given, &unsafe { &*head }.described());
         },
         // SAFETY: the caller is the last that uses it.
         free: |head| {
@@ -255,13 +252,13 @@ pub(super) unsafe fn make<W: Work>(
     asked: Asked,
     crew: &dyn Crew,
     bond: *const Bond,
-    ending: Option<Ending>,
 ) -> (Unstarted, Held<W::Given>) {
     let Asked { request, name, spawned_at } = asked;
     let home = Home::here();
     let id = home.map_or_else(|| RemoteTask::posted(0).id(), Home::new_serial);
     let locals = home.and_then(Home::current).map_or_else(Heirlooms::none, Task::heirlooms);
-    let extra = (name.is_some() || !locals.is_empty()).then(|| Box::new(Extra { name, locals }));
+    let extra = (name.is_some() || !locals.is_empty())
+        .then(|| Box::new(Extra { name, locals: UnsafeCell::new(locals) }));
     let errand = Kept::<Errand<W>>::room();
     // SAFETY: the room was just taken for it.
     unsafe {
@@ -272,12 +269,12 @@ pub(super) unsafe fn make<W: Work>(
                 crew: crew.address(),
                 id,
                 spawned_at,
-                extra: UnsafeCell::new(extra),
+                extra,
                 bond,
                 member: UnsafeCell::new(0),
                 place: Mutex::new(Place::Nowhere),
                 waiter: UnsafeCell::new(None),
-                ending,
+                here: UnsafeCell::new(None),
                 methods: const { &Of::<W>::METHODS },
             },
             content: UnsafeCell::new(Content { work: ManuallyDrop::new(work) }),
@@ -291,13 +288,23 @@ pub(crate) fn errand<W: Work + Send + 'static>(
     work: W,
     asked: Asked,
     crew: &dyn Crew,
-    ending: Ending,
 ) -> (Unstarted, Held<W::Given>)
 where
     W::Given: Send,
 {
     // SAFETY: `'static` and `Send`, as the bounds say.
-    unsafe { make(work, asked, crew, ptr::null(), Some(ending)) }
+    unsafe { make(work, asked, crew, ptr::null()) }
+}
+
+impl Extra {
+    /// The task-locals that it inherits.
+    ///
+    /// # Safety
+    /// Only for who has claimed it.
+    unsafe fn take_locals(&self) -> Heirlooms {
+        // SAFETY: the caller's promise.
+        self.locals.with_mut(|locals| unsafe { std::mem::replace(&mut *locals, Heirlooms::none()) })
+    }
 }
 
 impl Head {
@@ -332,15 +339,15 @@ impl Head {
         false
     }
 
-    /// Claims it for one more that uses it. False if somebody has.
+    /// Claims it for one more that uses it, and says that as well. False if somebody has.
     #[inline(always)]
-    pub(super) fn claim_for_another(&self) -> bool {
+    pub(super) fn claim_for_another(&self, and: u8) -> bool {
         let mut state = self.state.load(Ordering::Relaxed);
         while state & STARTED == 0 {
             // As in `claim`.
             match self.state.compare_exchange(
                 state,
-                (state | STARTED) + USER,
+                (state | STARTED | and) + USER,
                 Ordering::Acquire,
                 Ordering::Relaxed,
             ) {
@@ -351,21 +358,27 @@ impl Head {
         false
     }
 
-    /// Takes what only few have.
+    /// Its name, and the task-locals that it inherits.
     ///
     /// # Safety
-    /// Only for who has claimed it.
+    /// Only for who has claimed it, once.
+    #[inline(always)]
     unsafe fn take_extra(&self) -> (Option<Cow<'static, str>>, Locals) {
-        // SAFETY: the caller's promise.
-        match self.extra.with_mut(|extra| unsafe { (*extra).take() }) {
-            Some(extra) => (extra.name, extra.locals.into_locals()),
+        match &self.extra {
+            // SAFETY: the caller's promise.
+            Some(extra) => (extra.name.clone(), unsafe { extra.take_locals() }.into_locals()),
             None => (None, Locals::none()),
         }
     }
 
+    /// Its name, if it was given one.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.extra.as_ref()?.name.as_deref()
+    }
+
     /// How messages name it.
-    fn described(&self) -> Described<'_> {
-        Described { name: None, id: self.id, spawned_at: self.spawned_at }
+    pub(super) fn described(&self) -> Described<'_> {
+        Described { name: self.name(), id: self.id, spawned_at: self.spawned_at }
     }
 
     /// One less uses it.
@@ -388,7 +401,7 @@ impl Head {
     ///
     /// # Safety
     /// The caller has claimed it, and is counted as one that uses it.
-    unsafe fn says_done(this: *const Self) -> Option<Box<Away>> {
+    unsafe fn says_done(this: *const Self) -> Option<Woken> {
         // SAFETY: the caller counts.
         let head = unsafe { &*this };
         // Release: the result. Acquire: the waiter.
@@ -398,18 +411,28 @@ impl Head {
             // SAFETY: the handle has gone, so the result is this one's.
             unsafe { (head.methods.discard)(this) };
         }
+        if before & HERE != 0 {
+            return head.joiner_here().map(Woken::Here);
+        }
         if before & AWAITED == 0 {
             return None;
         }
         // SAFETY: AWAITED was there before DONE: it is this one's.
-        head.waiter.with_mut(|waiter| unsafe { (*waiter).take() })
+        head.waiter.with_mut(|waiter| unsafe { (*waiter).take() }).map(Woken::Away)
+    }
+
+    /// The task of this loop that waits for it. Only in HERE.
+    #[inline(always)]
+    fn joiner_here(&self) -> Option<&'static Task> {
+        // SAFETY: only the thread that runs it looks at HERE, and that is the joiner's, which wrote this before.
+        self.here.with_mut(|here| unsafe { *here })
     }
 
     /// The result is there: wakes who waits for it, and lets go of it.
     ///
     /// # Safety
     /// The caller was counted as one that uses it, and does not touch it any more.
-    unsafe fn leave(this: *const Self, waiter: Option<Box<Away>>) {
+    unsafe fn leave(this: *const Self, waiter: Option<Woken>) {
         // SAFETY: the caller counts.
         let bond = unsafe { (*this).bond };
         // SAFETY: the caller's promise.
@@ -424,7 +447,7 @@ impl Head {
     }
 
     /// Both of them at once, by one exchange, for what borrows from nobody. That is possible if the handle is there, and
-    /// nobody waits at it: then the handle frees it.
+    /// nobody waits at it from elsewhere: then the handle frees it.
     ///
     /// # Safety
     /// As for [`says_done`](Self::says_done) and [`leave`](Self::leave). If it is false nothing has happened.
@@ -433,17 +456,24 @@ impl Head {
         // SAFETY: the caller counts.
         let head = unsafe { &*this };
         let state = head.state.load(Ordering::Relaxed);
+        if state & (LEFT | AWAITED) != 0 {
+            return false;
+        }
+        let joiner = if state & HERE != 0 { head.joiner_here() } else { None };
         // Release: the result, and that this one does not use it any more.
-        state & (LEFT | AWAITED) == 0
-            && head
-                .state
-                .compare_exchange(
-                    state,
-                    (state | DONE) - USER,
-                    Ordering::Release,
-                    Ordering::Relaxed,
-                )
-                .is_ok()
+        let said = head.state.compare_exchange(
+            state,
+            (state | DONE) - USER,
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+        if said.is_err() {
+            return false;
+        }
+        if let Some(joiner) = joiner {
+            joiner.wake();
+        }
+        true
     }
 
     /// Both of them.
@@ -465,11 +495,10 @@ impl Head {
         // What it had captured is dropped here, wherever that is.
         // SAFETY: claimed, so the closure is this one's.
         no_pause(|| unsafe { (head.methods.refuse)(this, refusal, &head.described()) });
-        // SAFETY: as above.
-        let extra = head.extra.with_mut(|extra| unsafe { (*extra).take() });
-        if let Some(extra) = extra {
+        if let Some(extra) = &head.extra {
             // Their destructors are the user's, too.
-            no_pause(|| extra.locals.into_locals().drop_at_end());
+            // SAFETY: as above.
+            no_pause(|| unsafe { extra.take_locals() }.into_locals().drop_at_end());
         }
     }
 
@@ -539,7 +568,7 @@ unsafe fn give_up(head: *const (), reason: CancelReason) {
     if head.state.load(Ordering::Relaxed) & DONE == 0 {
         // SAFETY: claimed for the task, which does not go on.
         let waiter = unsafe {
-            (head.methods.lose)(this, reason.clone());
+            (head.methods.lose)(this, reason);
             Head::says_done(this)
         };
         if let Some(waiter) = waiter {
@@ -549,9 +578,6 @@ unsafe fn give_up(head: *const (), reason: CancelReason) {
     if !head.bond.is_null() {
         // SAFETY: its frame waits for it, from now on for ever.
         unsafe { Bond::doom(head.bond, &head.described()) };
-    } else if let Some(ending) = head.ending {
-        // SAFETY: the job was leaked, and had not given.
-        unsafe { ending.give(reason) };
     }
 }
 
@@ -562,7 +588,7 @@ impl Job for Started {
     fn run(self, task: &'static Task) {
         // SAFETY: claimed for this task, which counts as one that uses it.
         unsafe {
-            ((*self.0).methods.run)(self.0, Runs { root: task.root(), task: Some(task) });
+            ((*self.0).methods.run)(self.0, Runs { root: task.root() });
             self.ends(task);
         }
     }
@@ -700,7 +726,7 @@ pub(super) unsafe fn run_in_frames_of(task: &'static Task, this: *const Head) {
     let before = task.becomes(head.id, guise, boundary);
     match why_not_here(boundary) {
         // SAFETY: claimed.
-        None => unsafe { (head.methods.run)(this, Runs { root: boundary, task: None }) },
+        None => unsafe { (head.methods.run)(this, Runs { root: boundary }) },
         // SAFETY: as above.
         Some(reason) => unsafe { Head::refuse(this, Refusal::Cancelled(reason)) },
     }

@@ -29,7 +29,6 @@
 
 #![allow(unsafe_code, reason = "two sides share cells, in turns that the state decides")]
 
-use std::cell::Cell;
 use std::ptr::NonNull;
 
 use super::operation::Asker;
@@ -61,9 +60,8 @@ struct Gate<T, L> {
     sleeper: UnsafeCell<Option<Box<Sleeper>>>,
     /// The task that waits, in HERE. Only the loop's thread looks at it.
     here: UnsafeCell<Option<&'static Task>>,
-    /// The number of the loop on whose thread the value is given; 0 if that may be any thread. Set by the taker, on that
-    /// thread and before the value is given; the giver looks at it only after HERE, and so on that thread, too.
-    home: Cell<u64>,
+    /// The number of the loop on whose thread the value is given; 0 if that may be any thread.
+    home: u64,
     /// What is given.
     value: UnsafeCell<Option<T>>,
     /// What the taker notes on it. Only the taker's.
@@ -74,7 +72,7 @@ impl<T, L> Gate<T, L> {
     /// Whether the loop that gives is the one that runs on this thread.
     #[inline(always)]
     fn is_here(&self) -> bool {
-        Home::here().is_some_and(|home| home.id() == self.home.get())
+        Home::here().is_some_and(|home| home.id() == self.home)
     }
 }
 
@@ -111,7 +109,7 @@ pub(crate) fn labelled_gate<T, L>(home: u64) -> (Giver<T, L>, Taker<T, L>) {
             state: AtomicU8::new(EMPTY),
             sleeper: UnsafeCell::new(None),
             here: UnsafeCell::new(None),
-            home: Cell::new(home),
+            home,
             value: UnsafeCell::new(None),
             label: UnsafeCell::new(None),
         });
@@ -238,12 +236,6 @@ impl<T, L> Taker<T, L> {
     pub(crate) fn label(&self) -> Option<&L> {
         // SAFETY: the label is the taker's; while it is lent nobody notes another.
         self.gate().label.with_mut(|cell| unsafe { (*cell).as_ref() })
-    }
-
-    /// The value is given on this thread, by a task of this loop that has not run yet.
-    #[inline(always)]
-    pub(crate) fn is_given_by(&mut self, home: &Home) {
-        self.gate().home.set(home.id());
     }
 
     /// Whether the value is there.

@@ -1,7 +1,7 @@
 //! The handle's side of a task that was brought to a crew: joins it, cancels it, or lets it go.
 //!
 //! Who joins one that nobody has started starts it, so that nobody waits for what waits in a queue: see
-//! [`run_here`](Held::run_here) and [`start_next`](Held::start_next). What stands in the memory that both sides share,
+//! [`run_here`](Held::run_here) and [`run_next`](Held::run_next). What stands in the memory that both sides share,
 //! and whose it is when, is told at the head of `errand`.
 
 #![allow(unsafe_code, reason = "takes results without their types")]
@@ -11,12 +11,12 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 
 use super::bond::Bond;
-use super::errand::{AWAITED, DONE, Head, LEFT, STARTED, USER, run_in_frames_of, source_of};
+use super::errand::{AWAITED, DONE, HERE, Head, LEFT, STARTED, USER, run_in_frames_of, source_of};
 use super::sleeper::Away;
 use crate::model::park;
 use crate::model::sync::atomic::Ordering;
 use crate::task::{
-    CancelReason, Crew, Denied, Home, Outside, Refusal, Task, Unstarted, Wait, wait_until,
+    CancelReason, Crew, Denied, Described, Refusal, Task, Unstarted, Wait, wait_until,
 };
 
 /// The handle's side of one: whoever has this gets the result.
@@ -49,6 +49,16 @@ impl<G> Held<G> {
     /// Its number.
     pub(crate) fn id(&self) -> u64 {
         self.head().id
+    }
+
+    /// Its name, if it was given one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.head().name()
+    }
+
+    /// How messages name it.
+    pub(crate) fn described(&self) -> Described<'_> {
+        self.head().described()
     }
 
     /// The address of the crew that it goes to.
@@ -128,35 +138,40 @@ impl<G> Held<G> {
         }
     }
 
-    /// Has it run as the next task of this loop; false if somebody else has started it.
-    pub(crate) fn start_next(&self, home: &'static Home) -> bool {
-        let head = self.head();
-        let source = home.source().filter(|_| home.crew() == head.crew);
+    /// Has it run as the next task of the loop that this task is on, which belongs to the crew, and waits until the result
+    /// is there; `None` if somebody else has started it.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn run_next(
+        &mut self,
+        task: &'static Task,
+        wait: Wait,
+    ) -> Option<Result<(), Denied>> {
+        let (head, home) = (self.head(), task.home());
+        // SAFETY: nobody looks at it before HERE, and then only this thread does.
+        head.here.with_mut(|here| unsafe { *here = Some(task) });
+        let source = home.source();
         if source.is_some_and(|source| source.pop_this(Unstarted(self.head.cast()))) {
             // What the queue has given back nobody else can have: its count is the task's now. Relaxed: as above.
-            head.state.store(head.state.load(Ordering::Relaxed) | STARTED, Ordering::Relaxed);
-        } else if !head.claim_for_another() {
-            return false;
+            head.state
+                .store(head.state.load(Ordering::Relaxed) | STARTED | HERE, Ordering::Relaxed);
+        } else if !head.claim_for_another(HERE) {
+            return None;
         } else if let Some(source) = source {
             source.leaves_behind();
         }
+        let _waiting = WaitingHere { head };
         // SAFETY: claimed, and counted.
         unsafe { Head::become_task(self.head.as_ptr(), home, true) }.enqueue_first();
-        true
+        Some(wait_until(task, wait, || self.is_done()))
     }
 
     /// Waits in a task until the result is there.
     #[track_caller]
     pub(crate) fn wait(&mut self, task: &'static Task, wait: Wait) -> Result<(), Denied> {
-        let _outside = self.waits_for_outside(task);
+        let _outside = task.waits_for_crew(self.crew());
         let Some(_waiting) = Waiting::register(self, Away::task(task)) else { return Ok(()) };
         wait_until(task, wait, || self.is_done())
-    }
-
-    /// Counts a wait that another thread can end. One for a task of the pool that the waiting task belongs to does not
-    /// count: when nothing on any of its loops can go on, nobody will end it.
-    pub(crate) fn waits_for_outside(&self, task: &'static Task) -> Option<Outside> {
-        (self.crew() != task.home().crew()).then(|| task.waits_for_outside())
     }
 
     /// Blocks the thread until the result is there.
@@ -218,6 +233,22 @@ impl<G> Drop for Held<G> {
         unsafe {
             (head.methods.discard)(self.head.as_ptr());
             Head::release(self.head.as_ptr());
+        }
+    }
+}
+
+/// A task of the loop that runs it waits for it, taken back however the wait ends.
+struct WaitingHere<'a> {
+    /// What is waited for.
+    head: &'a Head,
+}
+
+impl Drop for WaitingHere<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // Relaxed: only this thread looks at HERE. After DONE nobody does.
+        if self.head.state.load(Ordering::Relaxed) & DONE == 0 {
+            self.head.state.fetch_sub(HERE, Ordering::Relaxed);
         }
     }
 }

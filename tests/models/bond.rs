@@ -71,7 +71,7 @@ impl<'scope> Work for Uses<'scope, '_> {
 
     fn lost(_: CancelReason) {}
 
-    fn unwanted((): ()) {}
+    fn unwanted((): (), _: &Described<'_>) {}
 }
 
 fn asked() -> Asked {

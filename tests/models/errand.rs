@@ -11,7 +11,7 @@ use crate::model::Word;
 use crate::model::sync::Arc;
 use crate::model::sync::atomic::{AtomicUsize, Ordering};
 use crate::task::{
-    CancelKind, CancelReason, Crew, Described, Ending, Home, Inbox, Refusal, TASK, Unstarted, Wait,
+    CancelKind, CancelReason, Crew, Described, Home, Inbox, Refusal, TASK, Unstarted, Wait,
 };
 use crate::wait::{Asked, Held, Runs, Work, errand, refuse, start};
 
@@ -37,7 +37,7 @@ impl Work for Adds {
         (Arc::new(AtomicUsize::new(0)), false)
     }
 
-    fn unwanted(given: Given) {
+    fn unwanted(given: Given, _: &Described<'_>) {
         drop(given);
     }
 }
@@ -69,9 +69,7 @@ fn made() -> (Unstarted, Held<Given>, Arc<AtomicUsize>) {
 /// One of this work.
 fn made_of(work: impl Work<Given = Given> + Send + 'static) -> (Unstarted, Held<Given>) {
     let asked = Asked { request: None, name: None, spawned_at: Location::caller() };
-    // SAFETY: nothing is done there.
-    let ending = unsafe { Ending::new(std::ptr::null(), |_, _| ()) };
-    errand(work, asked, &NoCrew, ending)
+    errand(work, asked, &NoCrew)
 }
 
 fn reason() -> CancelReason {
@@ -165,11 +163,36 @@ fn one_of_two_starts_it() {
         let starting = starting(unstarted);
         let inbox = Arc::new(Inbox::new(None));
         let _open = Home::open(&inbox);
-        if held.start_next(&Home) {
-            Home.run_made();
+        match held.run_next(&TASK, Wait) {
+            Some(waited) => assert!(waited.is_ok()),
+            None => held.block(),
         }
-        held.block();
         assert!(ran(held.take()));
+        starting.join().unwrap();
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn one_that_runs_next_goes_on_when_its_joiner_has_gone() {
+    check(|| {
+        let (unstarted, mut held, count) = made();
+        let starting = starting(unstarted);
+        let inbox = Arc::new(Inbox::new(None));
+        let _open = Home::open(&inbox);
+        Home::gives_up();
+        match held.run_next(&TASK, Wait) {
+            Some(waited) => {
+                assert!(waited.is_err());
+                drop(held);
+                Home.run_made();
+                assert!(!Home.is_woken());
+            }
+            None => {
+                held.block();
+                assert!(ran(held.take()));
+            }
+        }
         starting.join().unwrap();
         assert_eq!(count.load(Ordering::Relaxed), 1);
     });
@@ -257,7 +280,7 @@ impl Work for Clings {
         (Arc::new(AtomicUsize::new(0)), false)
     }
 
-    fn unwanted(given: Given) {
+    fn unwanted(given: Given, _: &Described<'_>) {
         drop(given);
     }
 }

@@ -19,8 +19,8 @@ pub(crate) use locals::{Heirlooms, Locals};
 pub(crate) use name::Described;
 pub(crate) use reason::{CancelKind, CancelReason};
 pub(crate) use record::{
-    Denied, Ending, Guise, Job, Making, Outside, Possession, Refusal, Standing, Subject, TASK,
-    Task, Wait, Ways,
+    Denied, Ending, Guise, Job, Making, Possession, Refusal, Standing, Subject, TASK, Task, Wait,
+    Ways,
 };
 pub(crate) use remote::{RemoteBoundary, RemoteTask};
 pub(crate) use source::{Crew, Source, Unstarted};
@@ -280,6 +280,11 @@ pub(crate) mod home {
                 unsafe { std::mem::transmute::<Box<dyn FnOnce(Option<Refusal>) + '_>, Made>(made) };
             MADE.with(|own| own.replace(Some(made)));
             &TASK
+        }
+
+        /// Whether something was made that has not run.
+        pub(crate) fn has_made(&self) -> bool {
+            MADE.with(|own| own.borrow().is_some())
         }
 
         /// Runs what was made, if it was not cancelled first. As the loop does, after it has read its mail.
@@ -647,6 +652,10 @@ pub(crate) fn wait_until(
             return Err(Denied::Cancelled);
         }
         while !home.is_woken() && !home.is_cancelled() {
+            if home.has_made() {
+                home.run_made();
+                continue;
+            }
             if !inbox.has_mail() {
                 inbox.sleep(None);
             }
