@@ -15,14 +15,12 @@ use std::time::Duration;
 
 use super::EventLoop;
 use super::deadlock::{DeadlockReport, waits_for_others};
+use super::duty::STILL;
 use super::registry;
 use super::watchdog::Watchdog;
 use crate::coroutine::Step;
 use crate::report::{self, ReportKind};
-use crate::task::{
-    Boundary, CancelKind, CancelReason, Event, Home, Message, RemoteTask, Source, Task,
-};
-use crate::wait;
+use crate::task::{Boundary, CancelKind, CancelReason, Event, Home, Message, RemoteTask, Task};
 
 /// Resumes between two looks at the clock, and at mail in a long round, at most.
 const LOOK_AFTER: usize = 64;
@@ -37,12 +35,8 @@ const AHEAD: usize = 8;
 const SAY_AFTER: Duration = Duration::from_secs(1);
 /// Queues shorter than this fit the cache without that.
 const LONG: usize = 1024;
-/// Resumes after which a loop of a pool begins something new although it has tasks that go on.
-const BEGIN_AFTER: usize = 64;
-/// A loop of a pool says for whom it waits when it has looked so often.
+/// A loop of a pool says so when it has stood by so often.
 const STOOD: u32 = (SAY_AFTER.as_millis() / STILL.as_millis()) as u32;
-/// How often a loop of a pool looks that is to end and can do nothing, whether all others are in the same state.
-const STILL: Duration = Duration::from_millis(5);
 
 /// Why the loop has nothing to do.
 pub(super) enum Idle {
@@ -86,12 +80,10 @@ impl EventLoop {
         let any_time = matches!(until, Until::Once | Until::Closing);
         home.ready.begin_round();
         let mut left = home.ready.len();
-        if let Some(source) = home.source() {
-            if left > 0 {
-                source.is_busy();
-            } else {
-                left = usize::from(self.begin_one(source, false));
-            }
+        if left > 0 {
+            self.duty.is_busy(home);
+        } else {
+            left = self.duty.begins(home);
         }
         let watch = self.watch();
         while left > 0 {
@@ -118,9 +110,7 @@ impl EventLoop {
                     home.ready.begin_round();
                     left = home.ready.len();
                     if left == 0 {
-                        if let Some(source) = home.source() {
-                            left = usize::from(self.begin_one(source, false));
-                        }
+                        left = self.duty.begins(home);
                     }
                     if left == 0 || exact || self.inbox().has_mail() {
                         break;
@@ -132,9 +122,7 @@ impl EventLoop {
                 break;
             }
             resumes = self.look();
-            if let Some(source) = home.source() {
-                self.begin_one_now_and_then(source, resumes);
-            }
+            self.duty.begins_now_and_then(home, resumes);
         }
         if let Some(watch) = watch {
             watch.rests();
@@ -148,37 +136,7 @@ impl EventLoop {
             Until::Once => left == 0,
             Until::Empty(boundary) => boundary.children() == 0,
             Until::Alone => self.home().tasks() == 0,
-            Until::Closing => self.home().source().is_none_or(|source| source.is_closing()),
-        }
-    }
-
-    /// Makes a task of what its pool has to do, if there is anything; to run before all others, or after them.
-    #[inline(always)]
-    fn begin_one(&self, source: &dyn Source, first: bool) -> bool {
-        let home = self.home();
-        home.set_current(None);
-        while let Some(unstarted) = source.next() {
-            if source.is_closing() && !wait::is_lent(unstarted) {
-                wait::refuse(unstarted);
-            } else if let Some(task) = wait::start(unstarted, home) {
-                self.begun.set(0);
-                if first {
-                    task.enqueue_first();
-                } else {
-                    task.enqueue();
-                }
-                return true;
-            }
-        }
-        false
-    }
-
-    /// The same while there are tasks that go on, so that nothing waits for ever to begin.
-    fn begin_one_now_and_then(&self, source: &dyn Source, resumes: usize) {
-        self.begun.set(self.begun.get() + resumes);
-        if self.begun.get() >= BEGIN_AFTER {
-            self.begun.set(0);
-            self.begin_one(source, true);
+            Until::Closing => self.duty.is_over(self.home()),
         }
     }
 
@@ -273,21 +231,8 @@ impl EventLoop {
 
     /// Sleeps until there is mail, or for that long; or, in a pool, until there is something to begin.
     fn sleep(&self, patience: Patience, at_most: Option<Duration>) {
-        match self.home().source() {
-            // A pool that ends gets no work any more.
-            Some(source) if source.is_closing() => {
-                if patience == Patience::Draining {
-                    self.inbox().sleep(at_most);
-                }
-            }
-            Some(source) => {
-                if source.lies_down() {
-                    self.inbox().sleep(at_most);
-                    source.gets_up();
-                }
-            }
-            None => self.inbox().sleep(at_most),
-        }
+        let is_draining = patience == Patience::Draining;
+        self.duty.sleeps(self.home(), self.inbox(), is_draining, at_most);
     }
 
     /// Waits until something is ready.
@@ -319,20 +264,11 @@ impl EventLoop {
             None => {
                 let hopeless = patience == Patience::Draining || home.time.is_virtual();
                 if hopeless && !home.may_be_woken() && !waits_for_others(home) {
-                    match home.source() {
-                        // Others of the pool may yet do something for those that wait here; and where all wait for
-                        // children, which are on other loops, those find out which of them does not end.
-                        Some(source) if !source.is_all_still() || all_wait_for_children(home) => {
-                            self.inbox().sleep(Some(STILL));
-                            self.stood.set(self.stood.get() + 1);
-                            if self.stood.get() == STOOD {
-                                self.say_who_is_left();
-                            }
-                            source.stirs();
-                            return Idle::Over;
+                    if let Some(stood) = self.duty.stands_by(home, self.inbox()) {
+                        if stood == STOOD {
+                            self.say_who_is_left();
                         }
-                        Some(source) => source.stirs(),
-                        None => {}
+                        return Idle::Over;
                     }
                     return Idle::Deadlock(DeadlockReport::of(home));
                 }
@@ -422,11 +358,6 @@ fn cancel_all(home: &Home) -> bool {
         task.root().cancel(CancelReason::new(CancelKind::Deadlock, why, at));
     }
     !all.is_empty()
-}
-
-/// Whether all tasks of a loop wait for children.
-fn all_wait_for_children(home: &Home) -> bool {
-    home.all().all(|task| task.wait().is_some_and(|wait| wait.is_for_children()))
 }
 
 /// Gives up a task that will not end: together with the topmost of the tasks that it borrows from, and

@@ -9,6 +9,7 @@
 //! | `watchdog` | who keeps the loop for too long |
 //! | `builder` | how a loop is to be |
 //! | `handle` | a loop as other threads know it |
+//! | `duty` | what a loop of a pool does besides |
 //! | `drive` | the loop itself |
 
 mod registry;
@@ -18,6 +19,7 @@ mod deadlock;
 mod watchdog;
 mod builder;
 mod handle;
+mod duty;
 mod drive;
 
 use std::borrow::Cow;
@@ -41,6 +43,7 @@ pub(crate) use join::{
 pub(crate) use spawn::Wishes;
 
 use self::drive::{Patience, Until};
+use self::duty::Duty;
 use self::watchdog::Watchdog;
 use crate::coroutine::{self, OpenFrame, Payload};
 use crate::model::sync::Arc;
@@ -49,7 +52,6 @@ use crate::task::{
     CancelKind, CancelReason, Home, Inbox, Job, Kind, Making, Message, Refusal, RemoteTask, Source,
     Task, lend,
 };
-use crate::wait;
 
 /// Runs a closure as a task of a new event loop on this thread, and returns what it returns.
 ///
@@ -133,10 +135,8 @@ pub struct EventLoop {
     pace: Cell<usize>,
     /// When it was looked at last; `u64::MAX` if the loop has slept since.
     looked: Cell<u64>,
-    /// Resumes since it began something of its pool's.
-    begun: Cell<usize>,
-    /// How often it has looked, to no avail, whether all loops of its pool stand still.
-    stood: Cell<u32>,
+    /// What it does for its pool, if it belongs to one.
+    duty: Duty,
     /// It stays on its thread.
     thread: PhantomData<*mut ()>,
 }
@@ -213,8 +213,7 @@ impl EventLoop {
             pace: Cell::new(1),
             ended: Cell::new(true),
             looked: Cell::new(u64::MAX),
-            begun: Cell::new(0),
-            stood: Cell::new(0),
+            duty: Duty::new(),
             thread: PhantomData,
         }
     }
@@ -421,18 +420,14 @@ impl EventLoop {
     pub(crate) fn serve(mut self, source: Rc<dyn Source>, at: &'static Location<'static>) {
         let entered = self.enter("a pool", at);
         let home = self.home();
-        home.set_source(source.clone());
+        home.set_source(source);
         self.drive(Patience::Endless, Until::Closing);
         self.cancel_all_for("its pool was shut down", at);
         loop {
             self.drive(Patience::Draining, Until::Alone);
             // What it has queued, or the others: those may have ended already.
-            let Some(unstarted) = source.next() else { break };
-            if !wait::is_lent(unstarted) {
-                wait::refuse(unstarted);
-            } else if let Some(task) = wait::start(unstarted, home) {
-                // Its scope is there, and says when it is to end.
-                task.enqueue();
+            if self.duty.begins(home) == 0 {
+                break;
             }
         }
         self.refuse_posted();
