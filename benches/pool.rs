@@ -9,7 +9,9 @@
 //! - *1,000 spawned, then joined*: by one task, in that order; a hundred times. The figure is for one
 //!   of them.
 //! - *uneven work*: 1,000 things to be computed, of which the slowest takes a thousand times as long
-//!   as the quickest, and the slow ones lie side by side.
+//!   as the quickest, and the slow ones lie side by side. The floor's threads are there before that, each
+//!   on a processor of its own, and look for the word to begin all the time: a system may put a thread
+//!   that it wakes beside the one that woke it, and leave the other processor idle for milliseconds.
 //! - *a post to a pool that sleeps*: a plain thread spawns a task when the pool's threads sleep.
 //!   Timed: from before the spawn until the task runs. 50th, 99th and 99.9th percentile; each post
 //!   is waited for, so one that is lost shows as a process that does not end. A million of them for
@@ -36,11 +38,11 @@ use rayon::prelude::*;
 use segno::{Pool, pool};
 use segno_benches::question::{Question, is_test};
 use segno_benches::row::{Kind, Row};
-use segno_benches::threads::go_anywhere;
+use segno_benches::threads::{go_anywhere, stay_on};
 use segno_benches::{apart, processor};
 use std::collections::VecDeque;
 use std::future::Future;
-use std::hint::black_box;
+use std::hint::{black_box, spin_loop};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -277,8 +279,8 @@ const CASES: &[Case] = &[
         ],
         ways: &[
             way(Kind::Floor, "threads, equal work", uneven_by_work)
-                .note("knows beforehand what takes how long"),
-            way(Kind::Rival, "threads, equal counts", uneven_by_count),
+                .note("knows beforehand what takes how long; never sleeps"),
+            way(Kind::Rival, "threads, equal counts", uneven_by_count).note("started each time"),
             way(Kind::Rival, "rayon, par_iter", uneven_rayon),
             way(Kind::Rival, "tokio", uneven_tokio).note("a task for ten things"),
             way(Kind::Rival, "async-executor", uneven_executor).note("a task for ten things"),
@@ -865,7 +867,66 @@ fn uneven_by_work(threads: usize, least: usize) -> Vec<f64> {
         rest = others;
     }
     parts.push(rest);
-    uneven_threads(things, &parts)
+    let (here, others) = parts.split_first().expect("a thread at least");
+    let word = Word { round: AtomicUsize::new(0), busy: AtomicUsize::new(0) };
+    thread::scope(|scope| {
+        for (processor, part) in (1..).zip(others) {
+            let word = &word;
+            scope.spawn(move || {
+                stay_on(processor);
+                word.obey(|| part.iter().for_each(Thing::compute));
+            });
+        }
+        stay_on(0);
+        let _last = LastWord(&word);
+        runs(true, || {
+            word.busy.store(others.len(), Ordering::Relaxed);
+            // Acquire in `obey` is its partner.
+            word.round.fetch_add(1, Ordering::Release);
+            here.iter().for_each(Thing::compute);
+            while word.busy.load(Ordering::Acquire) > 0 {
+                spin_loop();
+            }
+            are_done(things)
+        })
+    })
+}
+
+/// The word to begin, for threads that look for it and never sleep.
+struct Word {
+    /// How often it was given; `LAST` when that was the last time.
+    round: AtomicUsize,
+    /// So many have not done what they were told.
+    busy: AtomicUsize,
+}
+
+impl Word {
+    const LAST: usize = usize::MAX;
+
+    /// Does this whenever the word is given.
+    fn obey(&self, does: impl Fn()) {
+        let mut before = 0;
+        loop {
+            match self.round.load(Ordering::Acquire) {
+                Word::LAST => return,
+                round if round == before => spin_loop(),
+                round => {
+                    before = round;
+                    does();
+                    self.busy.fetch_sub(1, Ordering::Release);
+                }
+            }
+        }
+    }
+}
+
+/// Lets them go, however it ends.
+struct LastWord<'a>(&'a Word);
+
+impl Drop for LastWord<'_> {
+    fn drop(&mut self) {
+        self.0.round.store(Word::LAST, Ordering::Relaxed);
+    }
 }
 
 fn uneven_rayon(threads: usize, least: usize) -> Vec<f64> {
