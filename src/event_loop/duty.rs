@@ -97,7 +97,7 @@ impl Duty {
                 }
             }
             Some(source) => {
-                if source.lies_down() {
+                if source.lies_down(at_most) {
                     inbox.sleep(at_most);
                     source.gets_up();
                 }

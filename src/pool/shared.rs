@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) members: Vec<Member>,
     /// Which of them sleep.
     pub(super) beds: Beds,
+    /// Whether one of them looks for work for long, before it sleeps: one is enough. Relaxed: it guards nothing.
+    pub(super) somebody_looks: AtomicBool,
     /// Whether all are to end. Relaxed: who misses it is woken and looks again.
     closing: AtomicBool,
     /// How often one of them has found that nothing on any can go on.
@@ -82,6 +84,7 @@ impl Shared {
             open: Mutex::new(true),
             members: stealers.into_iter().map(member).collect(),
             beds: Beds::new(),
+            somebody_looks: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             standstills: AtomicUsize::new(0),
             ended: Mutex::new(0),

@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "what is unstarted goes from thread to thread")]
 
 use std::ptr::NonNull;
+use std::time::Duration;
 
 use super::record::{Outside, Task};
 
@@ -55,8 +56,8 @@ pub(crate) trait Source {
     /// The loop has tasks of its own to run: if it was woken for something else, another one is.
     fn is_busy(&self);
 
-    /// The loop is about to sleep. False if there is something to take after all.
-    fn lies_down(&self) -> bool;
+    /// The loop is about to sleep, for that long at most. False if there is something to take after all, or mail.
+    fn lies_down(&self, at_most: Option<Duration>) -> bool;
 
     /// It does not sleep any more.
     fn gets_up(&self);
