@@ -1,4 +1,8 @@
 //! What the figures should be, and why those are missed that are missed.
+//!
+//! A goal in nanoseconds was set on one machine, beside what the floor took there. On another machine, or in an hour
+//! in which a neighbour takes part of the core, figure and floor change alike: so it is their ratio that has to be
+//! as good as the goal's. A goal without a floor, or in bytes, which are the same everywhere, counts as it is.
 
 /// A figure to reach.
 pub struct Goal {
@@ -17,14 +21,17 @@ pub struct Goal {
 }
 
 /// An upper limit.
+#[derive(Clone, Copy)]
 pub enum Most {
     /// This much, in that unit.
     Of(f64, &'static str),
+    /// This much, in that unit, set where the first floor of the case took so much: the ratio counts.
+    Beside(f64, &'static str, f64),
     /// So many times the row of that name in the same case.
     Times(f64, &'static str),
 }
 
-use Most::{Of, Times};
+use Most::{Beside, Of, Times};
 
 const fn goal(
     what: &'static str,
@@ -35,25 +42,41 @@ const fn goal(
     Goal { what, question, case, who, most, miss }
 }
 
-/// All of them.
+/// All of them. Of switch, create and yield the floor beside a goal is the one that it was set by; of the others,
+/// which were set by prototypes and rivals, what the floor's row took on that kind of machine while it was quiet.
 pub const GOALS: &[Goal] = &[
-    goal("resume and pause", ["switch", "resume and pause", "Coroutine"], Of(3.0, "ns"), SWITCH),
+    goal(
+        "resume and pause",
+        ["switch", "resume and pause", "Coroutine"],
+        Beside(3.0, "ns", 2.0),
+        SWITCH,
+    ),
     goal(
         "the same, when a function returns between two pauses",
         ["switch", "a helper returns", "Coroutine"],
         Times(1.1, "corosensei"),
         SWITCH,
     ),
-    goal("create, run, drop", ["create", "one at a time", "Coroutine::new"], Of(20.0, "ns"), ""),
+    goal(
+        "create, run, drop",
+        ["create", "one at a time", "Coroutine::new"],
+        Beside(20.0, "ns", 12.6),
+        "",
+    ),
     goal(
         "walk of 2^20 nodes, per node",
         ["generator", "walk of 2^20 nodes", "Generator::new"],
         Times(1.15, "corosensei"),
         "",
     ),
-    goal("yield among 2 tasks", ["yield", "2 tasks", "yield_now"], Of(8.0, "ns"), YIELD),
-    goal("yield among 100", ["yield", "100 tasks", "yield_now"], Of(8.0, "ns"), YIELD),
-    goal("yield among 10,000", ["yield", "10,000 tasks", "yield_now"], Of(10.0, "ns"), CACHE),
+    goal("yield among 2 tasks", ["yield", "2 tasks", "yield_now"], Beside(8.0, "ns", 3.9), YIELD),
+    goal("yield among 100", ["yield", "100 tasks", "yield_now"], Beside(8.0, "ns", 4.0), YIELD),
+    goal(
+        "yield among 10,000",
+        ["yield", "10,000 tasks", "yield_now"],
+        Beside(10.0, "ns", 7.0),
+        CACHE,
+    ),
     goal(
         "yield among 100,000, shuffled",
         ["yield", "100,000 tasks, shuffled", "yield_now"],
@@ -63,25 +86,25 @@ pub const GOALS: &[Goal] = &[
     goal(
         "child of a scope, one at a time",
         ["spawn", "one at a time", "scope"],
-        Of(20.0, "ns"),
+        Beside(20.0, "ns", 10.5),
         SPAWN,
     ),
     goal(
         "child of a scope, 1,000 at once",
         ["spawn", "1,000 at once", "scope"],
-        Of(20.0, "ns"),
+        Beside(20.0, "ns", 30.4),
         SPAWN,
     ),
     goal(
         "spawn and join, one at a time",
         ["spawn", "one at a time", "spawn"],
-        Of(40.0, "ns"),
+        Beside(40.0, "ns", 10.5),
         SPAWN,
     ),
     goal(
         "spawn and join, 1,000 at once",
         ["spawn", "1,000 at once", "spawn"],
-        Of(35.0, "ns"),
+        Beside(35.0, "ns", 30.4),
         SPAWN,
     ),
     goal(
@@ -93,25 +116,25 @@ pub const GOALS: &[Goal] = &[
     goal(
         "a value there and one back, between threads or not",
         ["channel", "ping-pong, round trip", "bounded(1), shared"],
-        Of(40.0, "ns"),
+        Beside(40.0, "ns", 5.13),
         CHANNEL,
     ),
     goal(
         "the same, both ends on one loop",
         ["channel", "ping-pong, round trip", "bounded(1)"],
-        Of(20.0, "ns"),
+        Beside(20.0, "ns", 5.13),
         CHANNEL,
     ),
     goal(
         "a value through bounded(128), between threads or not",
         ["channel", "stream of bounded(128)", "bounded(128), shared"],
-        Of(14.0, "ns"),
+        Beside(14.0, "ns", 2.60),
         CHANNEL,
     ),
     goal(
         "the same, both ends on one loop",
         ["channel", "stream of bounded(128)", "bounded(128)"],
-        Of(4.0, "ns"),
+        Beside(4.0, "ns", 2.60),
         CHANNEL,
     ),
     goal(
@@ -141,49 +164,49 @@ pub const GOALS: &[Goal] = &[
     goal(
         "skynet of 1,000,000 leaves on a pool, 1 worker",
         ["pool", "skynet, 1,000,000 leaves, 1 worker", "scope, joined"],
-        Of(90.0, "ms"),
+        Beside(90.0, "ms", 1.35),
         POOL,
     ),
     goal(
         "2 workers",
         ["pool", "skynet, 1,000,000 leaves, 2 workers", "scope, joined"],
-        Of(50.0, "ms"),
+        Beside(50.0, "ms", 1.35),
         POOL,
     ),
     goal(
         "fib(30) with cutoff 10 on a pool, 1 worker",
         ["pool", "fib(30) with cutoff 10, 1 worker", "pool::join"],
-        Of(3.0, "ms"),
+        Beside(3.0, "ms", 1.61),
         POOL,
     ),
     goal(
         "2 workers",
         ["pool", "fib(30) with cutoff 10, 2 workers", "pool::join"],
-        Of(1.6, "ms"),
+        Beside(1.6, "ms", 1.64),
         POOL,
     ),
     goal(
         "1,000 children of a pool's scope, each, 1 worker",
         ["pool", "1,000 spawned, then joined, each, 1 worker", "scope"],
-        Of(60.0, "ns"),
+        Beside(60.0, "ns", 9.81),
         POOL,
     ),
     goal(
         "2 workers",
         ["pool", "1,000 spawned, then joined, each, 2 workers", "scope"],
-        Of(60.0, "ns"),
+        Beside(60.0, "ns", 9.58),
         POOL,
     ),
     goal(
         "1,000 tasks of a pool, spawned, then joined, each, 1 worker",
         ["pool", "1,000 spawned, then joined, each, 1 worker", "pool::spawn"],
-        Of(60.0, "ns"),
+        Beside(60.0, "ns", 9.81),
         POOL_SPAWN,
     ),
     goal(
         "2 workers",
         ["pool", "1,000 spawned, then joined, each, 2 workers", "pool::spawn"],
-        Of(60.0, "ns"),
+        Beside(60.0, "ns", 9.58),
         POOL_SPAWN,
     ),
     goal(
@@ -195,32 +218,37 @@ pub const GOALS: &[Goal] = &[
     goal(
         "a frame in which 1,000 scripts wait",
         ["script", "a tick, 1,000 idle", "Scripts::tick"],
-        Of(50.0, "ns"),
+        Beside(50.0, "ns", 247.0),
         TICK,
     ),
     goal(
         "in which 100,000 wait",
         ["script", "a tick, 100,000 idle", "Scripts::tick"],
-        Of(50.0, "ns"),
+        Beside(50.0, "ns", 23_443.0),
         TICK,
     ),
-    goal("a wake by timer", ["script", "wake by timer, one", "Script::wait"], Of(30.0, "ns"), WAKE),
+    goal(
+        "a wake by timer",
+        ["script", "wake by timer, one", "Script::wait"],
+        Beside(30.0, "ns", 0.928),
+        WAKE,
+    ),
     goal(
         "the same, spread over 10,000",
         ["script", "wake by timer, 10,000 spread", "Script::wait"],
-        Of(80.0, "ns"),
+        Beside(80.0, "ns", 13.9),
         WAKE,
     ),
     goal(
         "10,000 that act in each frame, for each",
         ["script", "next frame, 10,000", "Script::next_frame"],
-        Of(30.0, "ns"),
+        Beside(30.0, "ns", 0.293),
         WAKE,
     ),
     goal(
         "spawn, run, end of a script",
         ["script", "spawn, first run, end", "Scripts::spawn"],
-        Of(60.0, "ns"),
+        Beside(60.0, "ns", 1.45),
         "a script has a name, a place in its group's tree and a record that can be listed, all made at spawn",
     ),
     goal(

@@ -164,7 +164,8 @@ fn goals(all: &All) -> Result<String, String> {
     let (reached, goals) = tables::reached(all)?;
     Ok(format!(
         "{reached} of {goals} are reached. The goals were set before the library was written, from a prototype and \
-         what the rivals need; a goal of so many times a row counts that row of the same run."
+         what the rivals need. {}",
+        tables::JUDGED
     ))
 }
 
@@ -234,7 +235,7 @@ fn guest(name: &str, all: &All) -> Result<Vec<Part>, String> {
         ))]);
     }
     if name == "goals" {
-        return Ok(vec![tables::goals(all)?]);
+        return Ok(vec![Part::Text(tables::JUDGED.into()), tables::goals(all)?]);
     }
     let group = GROUPS.iter().find(|group| group.name == name);
     let group = group.ok_or_else(|| format!("there is no group of headlines `{name}`"))?;

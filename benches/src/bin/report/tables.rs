@@ -107,72 +107,119 @@ fn note(row: &Row) -> String {
 
 /// All goals, and how far they are reached.
 pub(crate) fn goals(all: &All) -> Result<Part, String> {
-    let rows: Result<Vec<_>, String> = GOALS.iter().map(|goal| goal_row(all, goal)).collect();
-    Ok(table(&["", "goal", "measured", "", "x best rival", "best rival", "why"], rows?))
+    let verdicts: Result<Vec<_>, String> = GOALS.iter().map(|goal| judge(all, goal)).collect();
+    let rows = GOALS.iter().zip(verdicts?).map(|(goal, verdict)| {
+        let mut cells = vec![goal.what.to_owned(), limit(goal), String::new()];
+        let Some(Verdict { case, row, goal_ratio, by_ratio, reached }) = verdict else {
+            cells.extend([limit_ratio(goal), String::new(), "not in the quick set".into()]);
+            cells.resize(9, String::new());
+            return cells;
+        };
+        cells[2] = format!("{} {}", value(row), case.unit);
+        let rival = case.best_rival();
+        let why = match (reached, goal.miss) {
+            (true, _) => "",
+            (false, "") => "not explained yet",
+            (false, why) => why,
+        };
+        cells.extend([
+            if by_ratio { ratio(goal_ratio) } else { String::new() },
+            if by_ratio { ratio(row.ratio_to(beside(case, goal))) } else { String::new() },
+            if reached { "reached" } else { "MISSED" }.into(),
+            ratio(row.ratio_to(rival)),
+            rival.map_or(String::new(), |rival| format!("{} {}", value(rival), short(&rival.who))),
+            why.into(),
+        ]);
+        cells
+    });
+    let head =
+        ["", "goal", "measured", "goal ratio", "ratio", "", "x best rival", "best rival", "why"];
+    Ok(table(&head, rows.collect()))
 }
 
-fn goal_row(all: &All, goal: &Goal) -> Result<Vec<String>, String> {
-    let line =
-        |most: String, measured: String, verdict: &str, ratio: String, rival: String, why: &str| {
-            Ok(vec![goal.what.into(), most, measured, verdict.into(), ratio, rival, why.into()])
-        };
+/// How a goal stands.
+struct Verdict<'a> {
+    /// Its case.
+    case: &'a Case,
+    /// Segno's row there.
+    row: &'a Row,
+    /// What the ratio to the floor, or to the row that the goal names, may be.
+    goal_ratio: Option<f64>,
+    /// Whether that is what counts.
+    by_ratio: bool,
+    /// Whether it is reached.
+    reached: bool,
+}
+
+/// Judges a goal by its ratio to the floor of the same run, where it was set beside one, and else by the figure. Nothing
+/// where the run did not ask for the case.
+fn judge<'a>(all: &'a All, goal: &Goal) -> Result<Option<Verdict<'a>>, String> {
     let case = all.cases.iter().find(|case| {
         (&*case.question, &*case.case) == (goal.question, goal.case)
             && case.rows.iter().any(|row| row.who == goal.who)
     });
     let case = match case {
         Some(case) => case,
-        None if all.results.set == "quick" => {
-            let most = limit(goal);
-            return line(
-                most,
-                String::new(),
-                "not in the quick set",
-                String::new(),
-                String::new(),
-                "",
-            );
-        }
+        None if all.results.set == "quick" => return Ok(None),
         None => {
             return Err(format!("no row `{}` of `{}, {}`", goal.who, goal.question, goal.case));
         }
     };
     let row = case.row(goal.who)?;
-    let most = match goal.most {
-        Most::Of(most, _) => Some(most),
-        Most::Times(times, who) => case.row(who)?.value.map(|value| value * times),
+    let ratio = row.ratio_to(beside(case, goal));
+    let goal_ratio = ratio_of(goal);
+    let (by_ratio, reached) = match (ratio.zip(goal_ratio), goal.most) {
+        (Some((ratio, most)), _) => (true, ratio <= most),
+        (None, Most::Of(most, _) | Most::Beside(most, ..)) => {
+            (false, row.value.is_some_and(|value| value <= most))
+        }
+        (None, Most::Times(..)) => (false, false),
     };
-    let reached = row.value.zip(most).is_some_and(|(value, most)| value <= most);
-    let rival = case.best_rival();
-    let why = match (reached, goal.miss) {
-        (true, _) => "",
-        (false, "") => "not explained yet",
-        (false, why) => why,
-    };
-    line(
-        limit(goal),
-        format!("{} {}", value(row), case.unit),
-        if reached { "reached" } else { "MISSED" },
-        ratio(row.ratio_to(rival)),
-        rival.map_or(String::new(), |rival| format!("{} {}", value(rival), short(&rival.who))),
-        why,
-    )
+    Ok(Some(Verdict { case, row, goal_ratio, by_ratio, reached }))
+}
+
+/// What a goal's figure is compared with.
+fn beside<'a>(case: &'a Case, goal: &Goal) -> Option<&'a Row> {
+    match goal.most {
+        Most::Of(..) => None,
+        Most::Beside(..) => case.floor(),
+        Most::Times(_, who) => case.row(who).ok(),
+    }
+}
+
+fn ratio_of(goal: &Goal) -> Option<f64> {
+    match goal.most {
+        Most::Of(..) => None,
+        Most::Beside(most, _, floor) => Some(most / floor),
+        Most::Times(times, _) => Some(times),
+    }
+}
+
+fn limit_ratio(goal: &Goal) -> String {
+    ratio(ratio_of(goal))
 }
 
 fn limit(goal: &Goal) -> String {
     match goal.most {
-        Most::Of(most, unit) => format!("{} {unit}", grouped(&format!("{most}"))),
+        Most::Of(most, unit) | Most::Beside(most, unit, _) => {
+            format!("{} {unit}", grouped(&format!("{most}")))
+        }
         Most::Times(times, who) => format!("{times} x {who}"),
     }
 }
 
 /// How many goals are reached, and how many there are to measure.
 pub(crate) fn reached(all: &All) -> Result<(usize, usize), String> {
-    let rows: Result<Vec<_>, String> = GOALS.iter().map(|goal| goal_row(all, goal)).collect();
-    let rows = rows?;
-    let with = |verdict: &str| rows.iter().filter(|row| row[3] == verdict).count();
-    Ok((with("reached"), with("reached") + with("MISSED")))
+    let verdicts: Result<Vec<_>, String> = GOALS.iter().map(|goal| judge(all, goal)).collect();
+    let verdicts: Vec<Verdict<'_>> = verdicts?.into_iter().flatten().collect();
+    Ok((verdicts.iter().filter(|verdict| verdict.reached).count(), verdicts.len()))
 }
+
+/// How goals are judged, for above their table: the columns `goal ratio` and `ratio` are what counts.
+pub(crate) const JUDGED: &str = "A goal was set beside what the floor took on one machine, so where it has a floor \
+    the ratio decides, the figure by the floor of the same run against the goal by the floor that it was set beside: \
+    a slower machine does not turn a hit into a miss, nor a faster one a miss into a hit. Where there is no such floor, and \
+    of bytes, the figure decides.";
 
 /// The rows that were timed twice.
 pub(crate) fn timed_twice(all: &All) -> Part {
@@ -250,4 +297,43 @@ fn grouped(number: &str) -> String {
         text.push(digit);
     }
     if rest.is_empty() { text } else { format!("{text}.{rest}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use segno_benches::machine;
+    use segno_benches::results::{FORMAT, Foreign, Results};
+
+    /// A run in which the floor and Segno took so long to resume and pause, and nothing else was asked.
+    fn run(floor: Option<f64>, segno: f64) -> All {
+        let row = |kind, who, value| Row {
+            value,
+            ..Row::empty("switch", "resume and pause", kind, who, "ns")
+        };
+        let rows =
+            vec![row(Kind::Floor, "corosensei", floor), row(Kind::Segno, "Coroutine", Some(segno))];
+        let (date, cpu, kernel) = (String::new(), String::new(), String::new());
+        let (rounds, waited, repeated, versions) = (1, 0.0, 0, Default::default());
+        let foreign =
+            Foreign { date, cpu, kernel, rounds, waited, repeated, versions, rows: Vec::new() };
+        let machine = machine::describe();
+        let results = Results { format: FORMAT, set: "quick".into(), machine, rows };
+        All::of(results, foreign).expect("nothing is missing")
+    }
+
+    #[test]
+    fn the_speed_of_the_machine_changes_no_verdict() {
+        let reached = |floor, segno| {
+            let all = run(floor, segno);
+            let verdict = judge(&all, &GOALS[0]).expect("it has the row");
+            verdict.expect("it was asked").reached
+        };
+        // The goal is 3 ns beside 2.
+        for slower in [0.5, 1.0, 1.7] {
+            assert!(reached(Some(2.0 * slower), 2.9 * slower));
+            assert!(!reached(Some(2.0 * slower), 3.1 * slower));
+        }
+        assert!(reached(None, 2.9) && !reached(None, 3.1), "without a floor the figure counts");
+    }
 }
