@@ -46,8 +46,8 @@ use std::hint::{black_box, spin_loop};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{panic, process, thread};
 
 fn main() {
     if let Some((what, size)) = apart::asked() {
@@ -58,11 +58,21 @@ fn main() {
         let way = case.ways.iter().find(|way| way.who == who).expect("one of that name");
         // Whoever compares may be kept on one processor.
         go_anywhere();
+        end_at_panic();
         return apart::answer(&(way.run)(threads, size));
     }
     let mut question = Question::new("pool");
     CASES.iter().for_each(|case| case.measure(&mut question));
     question.finish();
+}
+
+/// Has a panic on any thread end the process, where others would wait for ever for what that thread was to do.
+fn end_at_panic() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        report(info);
+        process::exit(101);
+    }));
 }
 
 // ---- cases
@@ -341,6 +351,9 @@ struct Runs {
 impl Runs {
     /// The first one warms up and is not counted.
     const COUNT: usize = 5;
+    /// One that takes longer than this, in nanoseconds, is followed by one that counts: it is the median of hundreds of
+    /// thousands of tasks already, and of as many processes as the others.
+    const LONG: f64 = 300e6;
 
     fn new() -> Runs {
         Runs { began: None, took: Vec::new(), spent: Vec::new() }
@@ -352,7 +365,11 @@ impl Runs {
             self.took.push(time.elapsed().as_nanos() as f64);
             self.spent.push((processor::time() - spent).as_nanos() as f64);
         }
-        if self.took.len() == Runs::COUNT {
+        let count = match self.took.first() {
+            Some(&first) if first > Runs::LONG => 2,
+            _ => Runs::COUNT,
+        };
+        if self.took.len() == count {
             return false;
         }
         let spent = processor::time();

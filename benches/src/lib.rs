@@ -23,8 +23,8 @@
 //! `cargo bench -p segno-benches -- --test`; `--features once` before the `--` builds that in a fraction of the time.
 //!
 //! `cargo run --release -p segno-benches --bin report` asks the headlines (`headlines.rs`), with `-- --full` all
-//! questions: it has the same programs measure in rounds, times the headlines a second time in a plain loop, adds
-//! what `foreign/run.sh` has measured of rivals outside Rust, and writes `results.json`, `report.md`, `report.html`
+//! questions: it has the same programs measure in rounds, times the headlines between the rounds a second time in a
+//! plain loop (`beside.rs`), adds what `foreign/run.sh` has measured of rivals outside Rust, and writes `results.json`, `report.md`, `report.html`
 //! and the plots. `goals.rs` says what the figures should be.
 //!
 //! Beside them `instructions.sh` counts instructions, which repeat exactly, against `instructions.txt`.
@@ -37,6 +37,7 @@ pub mod tree;
 pub mod slots;
 pub mod rivals;
 pub mod quiet;
+pub mod beside;
 pub mod rounds;
 pub mod row;
 pub mod question;

@@ -14,7 +14,9 @@
 //! Each case is a criterion group named `QUESTION/CASE`, each contender a function in it named
 //! `KIND: WHO`.
 
+use crate::beside::Beside;
 use crate::copies::{self, Copy};
+use crate::quiet::Pace;
 use crate::rounds;
 use crate::row::{Kind, Row, write_sheet};
 use crate::threads::{last_processor, stay_on};
@@ -92,8 +94,8 @@ pub struct Question {
 enum By {
     /// Criterion, with the arguments of the command line.
     Criterion(Box<Criterion>),
-    /// `rounds.rs`, in so many rounds.
-    Rounds(usize),
+    /// `rounds.rs`, in so many rounds, which see how quiet it is by this.
+    Rounds(usize, Pace),
 }
 
 impl Question {
@@ -105,7 +107,7 @@ impl Question {
         assert!(is_test() || copies::COUNT > 1, "the feature `once` is for `--test` alone");
         if let Some(rounds) = rounds_asked() {
             stay_on(last_processor());
-            return Question { name, by: By::Rounds(rounds), rows: Vec::new() };
+            return Question { name, by: By::Rounds(rounds, Pace::new()), rows: Vec::new() };
         }
         let criterion = Criterion::default()
             .without_plots()
@@ -140,27 +142,11 @@ impl Question {
                 });
                 self.rows.extend(rows);
             }
-            &mut By::Rounds(rounds) if wants => self.rounds(case, step, rounds, contenders),
-            By::Rounds(_) => {}
-        }
-    }
-
-    /// Has the contenders of one case take turns.
-    fn rounds(&mut self, case: &str, step: u64, rounds: usize, mut contenders: Vec<Contender>) {
-        for contender in contenders.iter_mut().filter(|each| !each.copies.is_empty()) {
-            keep_fastest(&mut contender.copies, step);
-        }
-        let able = contenders.iter_mut().map(|each| &mut each.copies);
-        let able = able.filter(|copies| !copies.is_empty()).collect();
-        let mut measured = rounds::measure(step, rounds, able).into_iter();
-        for Contender { kind, who, copies, note } in contenders {
-            let mut row = Row::empty(self.name, case, kind, who, "ns").note(note);
-            if !copies.is_empty() {
-                let (figures, quiet) = measured.next().expect("one for each that is able");
-                row.measured(figures, quiet);
+            By::Rounds(rounds, pace) if wants => {
+                let rows = in_rounds(self.name, case, step, *rounds, pace, contenders);
+                self.rows.extend(rows);
             }
-            println!("{row}");
-            self.rows.push(row);
+            By::Rounds(..) => {}
         }
     }
 
@@ -175,6 +161,34 @@ pub fn leave_sheet(question: &str, rows: &[Row]) {
     if rounds_asked().is_some() {
         write_sheet(question, rows).expect("the target folder can be written to");
     }
+}
+
+/// Has the contenders of one case take turns.
+fn in_rounds(
+    question: &str,
+    case: &str,
+    step: u64,
+    rounds: usize,
+    pace: &mut Pace,
+    mut contenders: Vec<Contender>,
+) -> Vec<Row> {
+    for contender in contenders.iter_mut().filter(|each| !each.copies.is_empty()) {
+        keep_fastest(&mut contender.copies, step);
+    }
+    let able = contenders.iter_mut().map(|each| &mut each.copies);
+    let able = able.filter(|copies| !copies.is_empty()).collect();
+    let beside = Beside::begin(&format!("{question}/{case}"));
+    let mut measured = rounds::measure(step, rounds, pace, beside, able).into_iter();
+    let row = |Contender { kind, who, copies, note }| {
+        let mut row = Row::empty(question, case, kind, who, "ns").note(note);
+        if !copies.is_empty() {
+            let (figures, quiet) = measured.next().expect("one for each that is able");
+            row.measured(figures, quiet);
+        }
+        println!("{row}");
+        row
+    };
+    contenders.into_iter().map(row).collect()
 }
 
 /// Times the contenders one after the other. Gives back who they are.

@@ -9,8 +9,9 @@
 //!   "rows": [ { "question": "switch", "case": "resume and pause", "who": "corosensei",
 //!               "kind": "floor", "unit": "ns", "value": 2.1, "low": 2.0, "high": 2.2, "note": "",
 //!               "quiet": { "rounds": 21, "dropped": 0, "others": 0.01, "here": 0.0, "disturbed": 0.0,
-//!                          "noisy": false },
-//!               "again": 2.2 } ] }
+//!                          "pace": 181.4, "best_pace": 180.2, "noisy": false },
+//!               "again": 2.2 } ],
+//!   "confirmed": { "date": "..", "agree": 140, "of": 144, "unlike": [ ".." ] } }
 //! ```
 //!
 //! The first floor of each case is what it is compared with. Smaller is better in every unit. A `value` of
@@ -37,6 +38,80 @@ pub struct Results {
     pub machine: Machine,
     /// The figures: question by question, case by case.
     pub rows: Vec<Row>,
+    /// What a second run of the same said, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<Confirmed>,
+}
+
+/// How far another run agrees.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Confirmed {
+    /// The other run's day, UTC.
+    pub date: String,
+    /// How many figures are within [`NEAR`].
+    pub agree: usize,
+    /// How many both have.
+    pub of: usize,
+    /// The others, in words.
+    pub unlike: Vec<String>,
+}
+
+/// Two runs agree on a figure when its ratio to the floor of its own run is not more than so many times the other's:
+/// what the machine's speed changes, it changes for both.
+pub const NEAR: f64 = 1.1;
+
+/// A case at this many times the best pace of the run is noisy.
+const SLOW: f64 = 1.15;
+
+/// The best pace of a run.
+pub fn best_pace(rows: &[Row]) -> Option<f64> {
+    rows.iter().filter_map(|row| row.quiet?.best_pace).min_by(f64::total_cmp)
+}
+
+/// Marks the figures as noisy that were measured when the pace was slow, whatever they are.
+pub fn mark_slow(rows: &mut [Row]) {
+    let Some(best) = best_pace(rows) else { return };
+    for quiet in rows.iter_mut().filter_map(|row| row.quiet.as_mut()) {
+        quiet.noisy |= quiet.pace.is_some_and(|pace| pace > best * SLOW);
+    }
+}
+
+impl Results {
+    /// How far another run agrees with this one.
+    pub fn confirmed_by(&self, other: &Results) -> Confirmed {
+        let date = other.machine.date.clone();
+        let mut confirmed = Confirmed { date, agree: 0, of: 0, unlike: Vec::new() };
+        let (ours, theirs) = (Case::group(&self.rows), Case::group(&other.rows));
+        for case in &ours {
+            let same = |each: &&Case| {
+                (&each.question, &each.case, &each.unit) == (&case.question, &case.case, &case.unit)
+            };
+            let Some(other) = theirs.iter().find(same) else { continue };
+            let floors = (case.floor(), other.floor());
+            for row in case.rows.iter().filter(|row| row.kind != Kind::Floor) {
+                let again = other.rows.iter().find(|each| each.who == row.who);
+                let Some(again) = again.filter(|again| again.value.and(row.value).is_some()) else {
+                    continue;
+                };
+                let ratios = row.ratio_to(floors.0).zip(again.ratio_to(floors.1));
+                let (here, there, unit) = match (ratios, row.value.zip(again.value)) {
+                    (Some((here, there)), _) => (here, there, "x floor"),
+                    (None, Some((here, there))) => (here, there, &*case.unit),
+                    (None, None) => continue,
+                };
+                confirmed.of += 1;
+                if here <= there * NEAR && there <= here * NEAR {
+                    confirmed.agree += 1;
+                } else {
+                    let Row { question, case, who, .. } = row;
+                    confirmed.unlike.push(format!(
+                        "{question}, {case}: {who}: {here:.2} and {there:.2} {unit}"
+                    ));
+                }
+            }
+        }
+        confirmed
+    }
 }
 
 /// What was measured of the rivals outside Rust.
@@ -256,6 +331,7 @@ fn read<T: for<'a> Deserialize<'a>>(name: &str) -> Result<T, String> {
 mod tests {
     use super::*;
     use crate::machine;
+    use crate::rounds::Quiet;
 
     fn foreign(rows: Vec<ForeignRow>) -> Foreign {
         let (date, cpu, kernel) = (String::new(), String::new(), String::new());
@@ -293,10 +369,53 @@ mod tests {
     }
 
     #[test]
+    fn a_run_on_a_slower_machine_agrees_and_one_with_another_ratio_does_not() {
+        let run = |floor, segno| {
+            let row = |kind, who, value| Row {
+                value: Some(value),
+                ..Row::empty("switch", "8 bytes", kind, who, "ns")
+            };
+            let rows = vec![row(Kind::Floor, "bare", floor), row(Kind::Segno, "Coroutine", segno)];
+            let (machine, set) = (machine::describe(), "quick".into());
+            Results { format: FORMAT, set, machine, rows, confirmed: None }
+        };
+        let first = run(2.0, 3.0);
+        let slower = first.confirmed_by(&run(3.4, 5.0));
+        assert_eq!((slower.agree, slower.of), (1, 1));
+        let other = first.confirmed_by(&run(2.0, 3.4));
+        assert_eq!((other.agree, other.of), (0, 1));
+        assert_eq!(other.unlike, ["switch, 8 bytes: Coroutine: 1.50 and 1.70 x floor"]);
+    }
+
+    #[test]
+    fn what_was_measured_at_a_slow_pace_is_noisy() {
+        let row = |pace| Row {
+            quiet: Some(Quiet {
+                rounds: 15,
+                dropped: 0,
+                others: 0.0,
+                here: 0.0,
+                disturbed: 0.0,
+                pace: Some(pace),
+                best_pace: Some(pace - 5.0),
+                noisy: false,
+            }),
+            ..Row::empty("switch", "8 bytes", Kind::Segno, "Coroutine", "ns")
+        };
+        let mut rows = [row(105.0), row(114.0), row(116.0)];
+        mark_slow(&mut rows);
+        assert_eq!(
+            rows.map(|row| row.quiet.is_some_and(|quiet| quiet.noisy)),
+            [false, false, true]
+        );
+    }
+
+    #[test]
     fn a_case_that_was_asked_outside_only_is_an_error() {
         let (format, machine) = (FORMAT, machine::describe());
         let rows = vec![Row::empty("switch", "resume and pause", Kind::Floor, "corosensei", "ns")];
-        let results = Results { format, set: "quick".into(), machine, rows };
+        let (set, confirmed) = ("quick".into(), None);
+        let results = Results { format, set, machine, rows, confirmed };
         let error = All::of(results, foreign(everybody())).err();
         assert!(error.is_some_and(|error| error.contains("create, one at a time")));
     }

@@ -4,12 +4,13 @@
 //! that a slow moment of the machine falls on all alike. A contender's time in a round is that of its
 //! fastest copy there. A turn in which the thread had to wait for the processor is taken again at once.
 //!
-//! When there have been enough rounds, and the figures still spread or the machine was not quiet,
-//! there are more, up to three times as many; the quietest of them count. Which those are is decided by
-//! the signs of `quiet.rs` and not by the figures.
+//! Half as many rounds as wanted are enough where all of them were quiet and came to much the same. When there have
+//! been enough, and the figures still spread or the machine was not quiet, there are more, up to three times as
+//! many unless they take long; the quietest of them count. Which those are is decided by the signs of `quiet.rs` and not by the figures.
 
+use crate::beside::Beside;
 use crate::question::Timed;
-use crate::quiet::{Processors, pace, waited};
+use crate::quiet::{Pace, Processors, waited};
 use crate::threads::last_processor;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -25,10 +26,13 @@ const TRIES: usize = 3;
 const MOST: usize = 3;
 /// A figure whose ninetieth percentile is this many times its tenth is noisy.
 const SPREAD: f64 = 1.25;
+/// Figures that spread no further than this need only half the rounds.
+const NARROW: f64 = 1.06;
 /// So is one of which more than this part of the turns was disturbed, or of the processor was others'.
 const SHARED: f64 = 0.3;
-/// A contender whose turns are long gets as many rounds as fit into this, but three at least.
-const PATIENCE: Duration = Duration::from_millis(1200);
+/// A contender whose turns are long gets as many rounds as fit into this, but three at least. No case is measured
+/// for longer than the patience with all its contenders, unless it has not had its rounds yet.
+const PATIENCE: Duration = Duration::from_millis(800);
 
 /// What a contender's rounds came to, in nanoseconds for one operation.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +58,14 @@ pub struct Quiet {
     pub here: f64,
     /// Which part of its turns waited for the processor, even when taken again.
     pub disturbed: f64,
-    /// Whether the figure spreads so far, or others did so much, that it should be measured again on a
-    /// quiet machine.
+    /// How long the [`Pace`] took in the rounds that count, in microseconds: the median.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<f64>,
+    /// And in the quickest of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_pace: Option<f64>,
+    /// Whether the figure spreads so far, or others did so much, or the pace was so far from the best of the run,
+    /// that it should be measured again on a quiet machine.
     pub noisy: bool,
 }
 
@@ -125,17 +135,19 @@ impl Runner<'_> {
 struct Round {
     /// How many of its turns were disturbed, although they were taken again.
     disturbed: usize,
-    /// How long the loop of [`pace`] took in it, at the longest.
+    /// How long the [`Pace`] took in it, at the longest.
     pace: Duration,
     /// Each contender's time.
     times: Vec<f64>,
 }
 
 /// Measures contenders in so many rounds that count, or fewer where they take long. Each has one
-/// copy at least.
+/// copy at least. After each round the other timing has a turn.
 pub fn measure(
     step: u64,
     wanted: usize,
+    pace: &mut Pace,
+    mut beside: Beside,
     contenders: Vec<&mut Vec<Timed>>,
 ) -> Vec<(Figures, Quiet)> {
     let mut runners: Vec<_> =
@@ -152,10 +164,19 @@ pub fn measure(
     let wanted = wanted.min(fit as usize).max(3);
     let processors = Processors::now(last_processor());
     let mut rounds: Vec<Round> = Vec::new();
-    while rounds.len() < wanted || rounds.len() < wanted * MOST && !are_quiet(&rounds, wanted) {
-        rounds.push(one_round(&mut runners));
+    let start = Instant::now();
+    while !are_enough(&rounds, wanted) {
+        if rounds.len() >= wanted && start.elapsed() > patience {
+            break;
+        }
+        rounds.push(one_round(&mut runners, pace));
+        beside.turn();
     }
     let quiet = quietest(&rounds, wanted);
+    beside.end(quiet.iter().map(|round| round.number(&rounds)));
+    let mut paces: Vec<f64> =
+        quiet.iter().map(|round| round.pace.as_nanos() as f64 / 1000.0).collect();
+    paces.sort_by(f64::total_cmp);
     let others = processors.and_then(|then| then.used_by_others(last_processor()));
     let others = others.unwrap_or_default();
     let turns = (runners.iter().map(|each| each.copies.len()).sum::<usize>() * quiet.len()) as f64;
@@ -169,19 +190,21 @@ pub fn measure(
             others: rounded(others.all),
             here: rounded(others.here),
             disturbed: rounded(disturbed),
-            noisy: spreads(figures) || disturbed > SHARED || others.here > SHARED,
+            pace: Some(rounded(paces[paces.len() / 2])),
+            best_pace: Some(rounded(paces[0])),
+            noisy: spreads(figures, SPREAD) || disturbed > SHARED || others.here > SHARED,
         };
         (figures, quiet)
     };
     (0..runners.len()).map(each).collect()
 }
 
-fn one_round(runners: &mut [Runner<'_>]) -> Round {
+fn one_round(runners: &mut [Runner<'_>], pace: &mut Pace) -> Round {
     let copies = runners.iter().map(|each| each.copies.len()).max().unwrap_or(0);
     let mut round =
         Round { disturbed: 0, pace: Duration::ZERO, times: vec![f64::INFINITY; runners.len()] };
     for copy in 0..copies {
-        round.pace = round.pace.max(pace());
+        round.pace = round.pace.max(pace.take());
         for (runner, best) in runners.iter_mut().zip(&mut round.times) {
             if copy < runner.copies.len() {
                 let (took, disturbed) = runner.turn(copy);
@@ -193,12 +216,34 @@ fn one_round(runners: &mut [Runner<'_>]) -> Round {
     round
 }
 
+impl Round {
+    /// Which of the rounds it is.
+    fn number(&self, rounds: &[Round]) -> usize {
+        let place = rounds.iter().position(|round| std::ptr::eq(round, self));
+        place.expect("it is one of them")
+    }
+}
+
+/// Whether there need not be another round.
+fn are_enough(rounds: &[Round], wanted: usize) -> bool {
+    match rounds.len() {
+        many if many >= wanted * MOST => true,
+        many if many >= wanted => are_quiet(rounds, wanted),
+        many if many >= 5 && many >= wanted.div_ceil(2) => {
+            let all: Vec<&Round> = rounds.iter().collect();
+            let narrow = |who| !spreads(figures(&all, who), NARROW);
+            all.iter().all(|round| round.disturbed == 0) && (0..all[0].times.len()).all(narrow)
+        }
+        _ => false,
+    }
+}
+
 /// Whether so many of the rounds were quiet, and came to the same.
 fn are_quiet(rounds: &[Round], wanted: usize) -> bool {
     let quiet = quietest(rounds, wanted);
     let contenders = quiet.first().map_or(0, |round| round.times.len());
     quiet.iter().all(|round| round.disturbed == 0)
-        && (0..contenders).all(|who| !spreads(figures(&quiet, who)))
+        && (0..contenders).all(|who| !spreads(figures(&quiet, who), SPREAD))
 }
 
 /// So many of the rounds, those that were least disturbed, and of these those of the best pace.
@@ -216,8 +261,8 @@ fn figures(rounds: &[&Round], who: usize) -> Figures {
     Figures { median: at(0.5), low: at(0.1), high: at(0.9) }
 }
 
-fn spreads(figures: Figures) -> bool {
-    figures.high > figures.low * SPREAD
+fn spreads(figures: Figures, most: f64) -> bool {
+    figures.high > figures.low * most
 }
 
 #[cfg(test)]
@@ -242,12 +287,26 @@ mod tests {
     }
 
     #[test]
+    fn half_the_rounds_are_enough_where_they_are_quiet_and_alike() {
+        let rounds = |count: usize, last| -> Vec<Round> {
+            (0..count).map(|i| round(0, 10, if i % 3 == 0 { last } else { 1.0 })).collect()
+        };
+        assert!(!are_enough(&rounds(7, 1.0), 15));
+        assert!(are_enough(&rounds(8, 1.05), 15));
+        assert!(!are_enough(&rounds(8, 1.1), 15));
+        assert!(are_enough(&rounds(15, 1.1), 15));
+        assert!(!are_enough(&rounds(44, 1.5), 15));
+        assert!(are_enough(&rounds(45, 1.5), 15));
+    }
+
+    #[test]
     fn contenders_get_figures_in_their_order() {
         let spin = |weight: u64| -> Vec<Timed> {
             vec![Box::new(move |times| Duration::from_nanos(times * weight))]
         };
         let (mut light, mut heavy) = (spin(1), spin(10));
-        let figures = measure(1, 3, vec![&mut light, &mut heavy]);
+        let mut pace = Pace::new();
+        let figures = measure(1, 3, &mut pace, Beside::nobody(), vec![&mut light, &mut heavy]);
         let medians: Vec<f64> = figures.iter().map(|(figures, _)| figures.median).collect();
         assert_eq!(medians, [1.0, 10.0]);
     }

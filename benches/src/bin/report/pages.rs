@@ -3,7 +3,7 @@
 use crate::page::{self, Part};
 use crate::{curves, plots, tables};
 use segno_benches::headlines::{GROUPS, Group};
-use segno_benches::results::{All, folder};
+use segno_benches::results::{All, best_pace, folder};
 use segno_benches::rounds::Quiet;
 use std::fs;
 use std::path::PathBuf;
@@ -94,7 +94,7 @@ fn report(all: &All, alone: bool) -> Result<Vec<Part>, String> {
         parts.push(heading(2, "Real work"));
         parts.push(Part::Text(
             "All contenders of a plot do the same for each item, and pause in between. The more there is to do, the \
-             less it matters who pauses."
+             less it matters who pauses. Both axes are logarithmic."
                 .into(),
         ));
     }
@@ -108,12 +108,23 @@ fn report(all: &All, alone: bool) -> Result<Vec<Part>, String> {
     parts.push(heading(2, "Timed twice"));
     let (agree, twice) = tables::agreeing(all);
     parts.push(Part::Text(format!(
-        "The headlines are timed a second time by other code: one loop, wherever the compiler has put it, the \
-         quickest of fifteen runs. {agree} of {twice} figures agree within 20 %. Where the figure depends on \
+        "The headlines are timed a second time by other code, between the rounds of the first: one loop, wherever the \
+         compiler has put it. {agree} of {twice} figures agree within 20 %. Where the figure depends on \
          where the code lies, as that of a bare switch does, they need not."
     )));
     parts.push(tables::timed_twice(all));
+    if let Some(confirmed) = &all.results.confirmed {
+        parts.push(heading(2, "Measured twice"));
+        parts.push(Part::Text(format!(
+            "Everything was measured a second time, on {}: {}.",
+            confirmed.date,
+            tables::agreement(confirmed)
+        )));
+        let lines = confirmed.unlike.iter().map(|line| vec![line.clone()]);
+        parts.push(page::table(&["unlike: the first run and the second"], lines.collect()));
+    }
     parts.push(heading(2, "Every case"));
+    let best = best_pace(&all.results.rows);
     let mut question = "";
     for case in &all.cases {
         if case.question != question {
@@ -123,7 +134,7 @@ fn report(all: &All, alone: bool) -> Result<Vec<Part>, String> {
         if let Some(svg) = alone.then(|| plots::case(case)).transpose()?.flatten() {
             parts.push(Part::Plot(String::new(), format!("{}: {}", case.question, case.case), svg));
         }
-        parts.push(tables::case_table(case));
+        parts.push(tables::case_table(case, best));
     }
     parts.push(heading(2, "Machine and versions"));
     parts.extend(machine(all));
@@ -141,23 +152,47 @@ fn about(all: &All) -> Result<String, String> {
         "full" => "all cases of all benches",
         _ => "the quick set, the headlines alone",
     };
+    let confirmed = confirmed(all);
     Ok(format!(
         "Measured on {} on {}, {}: {set}. The contenders of a case take turns, pinned to one processor, and the \
          quietest rounds count; the spread is from the tenth to the ninetieth percentile of those rounds. Others used \
          {:.0} % of all processors meanwhile, {:.0} % of that one; {noisy} of {} figures that \
-         were measured so are noisy and marked `~`. \
+         were measured so are noisy and marked `~`.{} \
          The rivals outside Rust were measured on {} in {} rounds, in processes of their own; others had {:.0} % of \
-         their processor. {reached} of {goals} goals are reached.",
+         their processor. {reached} of {goals} goals are reached.{confirmed}",
         all.results.machine.date,
         all.results.machine.cpu,
         all.results.machine.kernel,
         mean(|quiet| quiet.others),
         mean(|quiet| quiet.here),
         rows().count(),
+        pace(all),
         all.foreign.date,
         all.foreign.rounds,
         all.foreign.waited * 100.0,
     ))
+}
+
+/// A sentence on how quiet the core was, if the run has looked.
+fn pace(all: &All) -> String {
+    let rows = all.results.rows.iter();
+    let mut paces: Vec<f64> = rows.filter_map(|row| row.quiet?.pace).collect();
+    paces.sort_by(f64::total_cmp);
+    let middle = paces.get(paces.len() / 2).zip(best_pace(&all.results.rows));
+    middle.map_or(String::new(), |(pace, best)| {
+        format!(
+            " Between the rounds something is timed that is always the same; it took {:.2} times the best of the run in \
+             half of the cases, or less.",
+            pace / best
+        )
+    })
+}
+
+/// A sentence on how far a second run agrees, if there was one.
+fn confirmed(all: &All) -> String {
+    all.results.confirmed.as_ref().map_or(String::new(), |confirmed| {
+        format!(" A second run on {}: {}.", confirmed.date, tables::agreement(confirmed))
+    })
 }
 
 fn goals(all: &All) -> Result<String, String> {
@@ -221,7 +256,7 @@ fn guest(name: &str, all: &All) -> Result<Vec<Part>, String> {
     if name == "machine" {
         let machine = &all.results.machine;
         return Ok(vec![Part::Text(format!(
-            "{}, {}, {}, {}; rivals outside Rust: {}.",
+            "{}, {}, {}, {}; rivals outside Rust: {}.{}",
             machine.date,
             machine.cpu,
             machine.kernel,
@@ -231,7 +266,8 @@ fn guest(name: &str, all: &All) -> Result<Vec<Part>, String> {
                 .iter()
                 .map(|(name, version)| format!("{name} {version}"))
                 .collect::<Vec<_>>()
-                .join(", ")
+                .join(", "),
+            confirmed(all)
         ))]);
     }
     if name == "goals" {

@@ -1,11 +1,18 @@
 //! Builds the benches and has them measure in rounds.
 
+use crate::second;
+use segno_benches::beside::BESIDE;
 use segno_benches::headlines::GROUPS;
 use segno_benches::question::ROUNDS;
+use segno_benches::results::mark_slow;
 use segno_benches::row::{Row, take_sheet};
+use segno_benches::threads::last_processor;
 use serde_json::Value;
+use std::io::BufReader;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
 
 /// Rounds that count, of the headlines alone and of everything.
 const QUICK: usize = 15;
@@ -49,33 +56,27 @@ pub(crate) fn build() -> Result<Vec<Bench>, String> {
 
 /// Measures the cases of the headlines.
 pub(crate) fn headlines(benches: &[Bench]) -> Result<Vec<Row>, String> {
-    let mut rows = Vec::new();
     let all = || GROUPS.iter().flat_map(|group| group.headlines);
     for headline in all() {
         if !benches.iter().any(|bench| bench.name == headline.question) {
             return Err(format!("there is no bench `{}`", headline.question));
         }
     }
-    for bench in benches {
+    let cases = |bench: &Bench| {
         let mut cases: Vec<String> = all()
             .filter(|headline| headline.question == bench.name)
             .map(|headline| format!("{}/{}", headline.question, headline.case))
             .collect();
         cases.dedup();
-        if !cases.is_empty() {
-            rows.extend(quietly(bench, QUICK, &cases)?);
-        }
-    }
-    Ok(rows)
+        cases
+    };
+    let asked = benches.iter().map(|bench| (bench, cases(bench)));
+    quietly(asked.filter(|(_, cases)| !cases.is_empty()).collect(), QUICK)
 }
 
 /// Measures all cases of all benches.
 pub(crate) fn everything(benches: &[Bench]) -> Result<Vec<Row>, String> {
-    let mut rows = Vec::new();
-    for bench in benches {
-        rows.extend(quietly(bench, FULL, &[])?);
-    }
-    Ok(rows)
+    quietly(benches.iter().map(|bench| (bench, Vec::new())).collect(), FULL)
 }
 
 /// Measures the cases whose names, `QUESTION/CASE`, have this in them.
@@ -86,32 +87,42 @@ pub(crate) fn some(benches: &[Bench], filter: &str) -> Result<Vec<Row>, String> 
     for bench in benches.iter().filter(|bench| !named || bench.name == question) {
         rows.extend(measure(bench, QUICK, &[filter.into()])?);
     }
+    mark_slow(&mut rows);
     if rows.is_empty() { Err(format!("no case has `{filter}` in its name")) } else { Ok(rows) }
 }
 
-/// Measures cases, those with a noisy figure once more, and keeps the quieter of both.
-fn quietly(bench: &Bench, rounds: usize, cases: &[String]) -> Result<Vec<Row>, String> {
-    let mut rows = measure(bench, rounds, cases)?;
-    let name = |row: &Row| format!("{}/{}", row.question, row.case);
-    let mut noisy: Vec<String> = rows.iter().filter(|row| is_noisy(row)).map(name).collect();
-    noisy.dedup();
-    if noisy.is_empty() {
-        return Ok(rows);
+/// Measures the cases of benches, or all of them where none are named; in the end, when the machine may be quieter, those
+/// with a noisy figure once more, and keeps the quieter of both.
+fn quietly(asked: Vec<(&Bench, Vec<String>)>, rounds: usize) -> Result<Vec<Row>, String> {
+    let mut rows = Vec::new();
+    for (bench, cases) in &asked {
+        let start = Instant::now();
+        rows.extend(measure(bench, rounds, cases)?);
+        println!("`{}` took {:.0} s", bench.name, start.elapsed().as_secs_f64());
     }
-    println!("once more, because there was noise: {}", noisy.join("; "));
-    let again = measure(bench, rounds, &noisy)?;
-    for case in noisy {
-        let noise = |rows: &[Row]| {
-            rows.iter()
-                .filter(|row| name(row) == case)
-                .map(loudness)
-                .fold((0, 0.0), |sum, row| (sum.0 + row.0, f64::max(sum.1, row.1)))
-        };
-        if noise(&again) < noise(&rows) {
-            for row in rows.iter_mut().filter(|row| name(row) == case) {
-                if let Some(new) = again.iter().find(|new| name(new) == case && new.who == row.who)
-                {
-                    *row = new.clone();
+    mark_slow(&mut rows);
+    for (bench, _) in asked {
+        let of_bench = rows.iter().filter(|row| row.question == bench.name && is_noisy(row));
+        let mut noisy: Vec<String> = of_bench.map(name).collect();
+        noisy.dedup();
+        if noisy.is_empty() {
+            continue;
+        }
+        println!("once more, because there was noise: {}", noisy.join("; "));
+        let again = measure(bench, rounds, &noisy)?;
+        // What is found is a case whose name has another's in it, too.
+        let mut both = rows.iter().chain(&again).cloned().collect::<Vec<_>>();
+        mark_slow(&mut both);
+        let again = both.split_off(rows.len());
+        rows = both;
+        for case in noisy {
+            if noise(&again, &case) < noise(&rows, &case) {
+                for row in rows.iter_mut().filter(|row| name(row) == case) {
+                    if let Some(new) =
+                        again.iter().find(|new| name(new) == case && new.who == row.who)
+                    {
+                        *row = new.clone();
+                    }
                 }
             }
         }
@@ -119,30 +130,47 @@ fn quietly(bench: &Bench, rounds: usize, cases: &[String]) -> Result<Vec<Row>, S
     Ok(rows)
 }
 
+fn name(row: &Row) -> String {
+    format!("{}/{}", row.question, row.case)
+}
+
 fn is_noisy(row: &Row) -> bool {
     row.quiet.is_some_and(|quiet| quiet.noisy)
 }
 
-/// Whether it is noisy, and how much others did.
-fn loudness(row: &Row) -> (usize, f64) {
-    (usize::from(is_noisy(row)), row.quiet.map_or(0.0, |quiet| quiet.here))
+/// How many figures of a case are noisy, and how slow the pace was.
+fn noise(rows: &[Row], case: &str) -> (usize, f64) {
+    let quiet = || rows.iter().filter(|row| name(row) == case).filter_map(|row| row.quiet);
+    let pace = quiet().filter_map(|quiet| quiet.pace).fold(0.0, f64::max);
+    (quiet().filter(|quiet| quiet.noisy).count(), pace)
 }
 
-/// Has a bench measure, and takes its sheet.
+/// Has a bench measure beside the second timing, and takes its sheet.
 fn measure(bench: &Bench, rounds: usize, cases: &[String]) -> Result<Vec<Row>, String> {
     // One of an earlier run must not be taken for this one's.
     let _ = take_sheet(&bench.name);
     let mut command = Command::new(&bench.path);
-    command.args(["--bench", ROUNDS, &rounds.to_string()]).args(cases);
-    let status = command.status();
-    let status = status.map_err(|error| format!("`{}` cannot be started: {error}", bench.name))?;
+    command.args(["--bench", ROUNDS, &rounds.to_string(), BESIDE]).args(cases);
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child =
+        child.map_err(|error| format!("`{}` cannot be started: {error}", bench.name))?;
+    let (input, output) = (child.stdin.take(), child.stdout.take());
+    let (input, output) = input.zip(output).ok_or("a bench without pipes")?;
+    // In a thread of its own, which stays on one processor: who is started by one that does would stay there, too.
+    let processor = last_processor();
+    let listen = || second::listen(processor, BufReader::new(output), input);
+    let opinions = thread::scope(|threads| threads.spawn(listen).join());
+    let opinions = opinions.map_err(|_| "the second timing panicked")?;
+    let status = child.wait().map_err(|error| format!("`{}`: {error}", bench.name))?;
     if !status.success() {
         return Err(format!("the bench `{}` died ({status})", bench.name));
     }
-    match take_sheet(&bench.name) {
-        Ok(rows) => Ok(rows),
+    let mut rows = match take_sheet(&bench.name) {
+        Ok(rows) => rows,
         // It says itself why it measures nothing on this system.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(format!("the sheet of `{}`: {error}", bench.name)),
-    }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(format!("the sheet of `{}`: {error}", bench.name)),
+    };
+    second::fill_in(&mut rows, opinions)?;
+    Ok(rows)
 }

@@ -3,7 +3,7 @@
 use crate::page::{Part, table};
 use segno_benches::goals::{GOALS, Goal, Most};
 use segno_benches::headlines::{GROUPS, Group, Headline};
-use segno_benches::results::{All, Case};
+use segno_benches::results::{All, Case, Confirmed, NEAR};
 use segno_benches::row::{Kind, Row};
 
 /// Both timings agree when neither is more than this part longer than the other.
@@ -78,8 +78,18 @@ fn short(who: &str) -> &str {
     who.split(',').next().unwrap_or(who)
 }
 
-/// A case with everybody in it.
-pub(crate) fn case_table(case: &Case) -> Part {
+/// How far two runs agree.
+pub(crate) fn agreement(confirmed: &Confirmed) -> String {
+    format!(
+        "{} of {} figures agree within {:.0} %, by their ratio to the floor",
+        confirmed.agree,
+        confirmed.of,
+        (NEAR - 1.0) * 100.0
+    )
+}
+
+/// A case with everybody in it. `best` is the best pace of the run.
+pub(crate) fn case_table(case: &Case, best: Option<f64>) -> Part {
     let (floor, rival) = (case.floor(), case.best_rival());
     let rows = case.rows.iter().map(|row| {
         vec![
@@ -89,7 +99,7 @@ pub(crate) fn case_table(case: &Case) -> Part {
             ratio(row.ratio_to(floor)),
             ratio(row.ratio_to(rival)),
             row.again.map_or(String::new(), |again| figures(again) + mark(row)),
-            note(row),
+            note(row, best),
         ]
     });
     let unit = &*case.unit;
@@ -97,10 +107,13 @@ pub(crate) fn case_table(case: &Case) -> Part {
     table(&head, rows.collect())
 }
 
-fn note(row: &Row) -> String {
-    let quiet = row.quiet.filter(|quiet| quiet.noisy);
-    let noise = quiet
-        .map(|quiet| format!("noisy: others used {:.0} % of its processor", quiet.here * 100.0));
+fn note(row: &Row, best: Option<f64>) -> String {
+    let noise = row.quiet.filter(|quiet| quiet.noisy).map(|quiet| {
+        let others = format!("noisy: others used {:.0} % of its processor", quiet.here * 100.0);
+        let pace = quiet.pace.zip(best);
+        let pace = pace.map(|(pace, best)| format!(", a pace took {:.2} x the best", pace / best));
+        others + &pace.unwrap_or_default()
+    });
     let notes = [Some(row.note.clone()).filter(|note| !note.is_empty()), noise];
     notes.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
@@ -287,7 +300,7 @@ pub(crate) fn figures(value: f64) -> String {
 }
 
 /// A number as people write it: 1,000,000.
-fn grouped(number: &str) -> String {
+pub(crate) fn grouped(number: &str) -> String {
     let (whole, rest) = number.split_once('.').map_or((number, ""), |(whole, rest)| (whole, rest));
     let mut text = String::new();
     for (place, digit) in whole.chars().enumerate() {
@@ -318,7 +331,8 @@ mod tests {
         let foreign =
             Foreign { date, cpu, kernel, rounds, waited, repeated, versions, rows: Vec::new() };
         let machine = machine::describe();
-        let results = Results { format: FORMAT, set: "quick".into(), machine, rows };
+        let set = "quick".into();
+        let results = Results { format: FORMAT, set, machine, rows, confirmed: None };
         All::of(results, foreign).expect("nothing is missing")
     }
 

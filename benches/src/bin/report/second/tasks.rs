@@ -203,7 +203,7 @@ fn tokio_spawn<const N: u64>() -> impl FnMut(u64) {
 fn bare_spawn<const N: u64>() -> impl FnMut(u64) {
     let mut kept = Some(DefaultStack::default());
     move |times| {
-        let mut closures = VecDeque::with_capacity(N as usize);
+        let mut closures: VecDeque<Box<dyn FnOnce() -> u64>> = VecDeque::with_capacity(N as usize);
         for _ in 0..times / N {
             for i in 0..N {
                 closures.push_back(Box::new(move || black_box(i)));
