@@ -1,5 +1,6 @@
 //! The plots of more and more work between two pauses: by how much everybody is slower than the floor.
 
+use crate::tables::grouped;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use segno_benches::results::{All, Case};
@@ -46,9 +47,9 @@ pub(crate) fn find(all: &All) -> Vec<(String, Vec<&Case>)> {
 }
 
 /// A contender's line: the floor's nanoseconds, and how many times as long the contender takes.
-struct Curve<'a> {
+struct Curve {
     /// Whose it is.
-    who: &'a str,
+    who: String,
     /// In which colour, and how wide.
     style: ShapeStyle,
     /// Its points.
@@ -62,12 +63,16 @@ pub(crate) fn draw(name: &str, cases: &[&Case]) -> Result<String, String> {
     Ok(svg + "\n")
 }
 
-fn lines<'a>(cases: &[&'a Case]) -> Vec<Curve<'a>> {
+/// From the slowest to the fastest, as they lie above each other where there is no work.
+fn lines(cases: &[&Case]) -> Vec<Curve> {
     let mut colours = COLOURS.iter().cycle();
     let rows = cases.first().map_or(&[][..], |case| &case.rows[..]);
     let others = rows.iter().filter(|row| row.kind != Kind::Floor);
     let lines = others.map(|row| Curve {
-        who: &row.who,
+        who: match row.kind {
+            Kind::Segno => format!("Segno: {}", row.who),
+            _ => row.who.clone(),
+        },
         style: match row.kind {
             Kind::Segno => SEGNO.stroke_width(4),
             _ => colours.next().unwrap_or(&BLACK).stroke_width(2),
@@ -77,11 +82,20 @@ fn lines<'a>(cases: &[&'a Case]) -> Vec<Curve<'a>> {
             .filter_map(|case| {
                 let floor = case.floor()?;
                 let row = case.row(&row.who).ok()?;
-                Some((floor.value?, row.ratio_to(Some(floor))?.max(1.0)))
+                Some((floor.value?, row.ratio_to(Some(floor))?))
             })
             .collect(),
     });
-    lines.filter(|line| !line.points.is_empty()).collect()
+    let mut lines: Vec<Curve> = lines.filter(|line| !line.points.is_empty()).collect();
+    lines.sort_by(|a, b| b.points[0].1.total_cmp(&a.points[0].1));
+    lines
+}
+
+/// The numbers 1, 2 and 5 times a power of ten that lie between two.
+fn steps(from: f64, to: f64) -> Vec<f64> {
+    let powers = (-2..7).map(|power| 10_f64.powi(power));
+    let steps = powers.flat_map(|power| [1.0, 2.0, 5.0].map(|step| step * power));
+    steps.filter(|step| (from..=to).contains(step)).collect()
 }
 
 fn draw_into(svg: &mut String, name: &str, cases: &[&Case]) -> Result<(), Box<dyn Error>> {
@@ -89,11 +103,13 @@ fn draw_into(svg: &mut String, name: &str, cases: &[&Case]) -> Result<(), Box<dy
     let all = || lines.iter().flat_map(|line| &line.points);
     let least = all().fold(f64::INFINITY, |least, point| least.min(point.0));
     let most = all().fold(least * 2.0, |most, point| most.max(point.0));
-    let top = all().fold(2.0, |top: f64, point| top.max(point.1)) * 1.2;
+    let top = all().fold(1.5, |top: f64, point| top.max(point.1)) * 1.08;
+    let bottom = all().fold(0.97, |bottom: f64, point| bottom.min(point.1)).max(0.5);
     let area = SVGBackend::with_string(svg, (WIDTH, HEIGHT)).into_drawing_area();
     area.fill(&WHITE)?;
     let left = Pos::new(HPos::Left, VPos::Center);
     let font = |size: i32| ("sans-serif", size).into_font().color(&BLACK).pos(left);
+    let name = name.split_once(": ").map_or(name, |(_, name)| name);
     let title = format!("{name}: times the floor's time, by the work for each item");
     let bold = ("sans-serif", 17).into_font().style(FontStyle::Bold).color(&BLACK).pos(left);
     area.draw_text(&title, &bold, (14, 20))?;
@@ -102,19 +118,33 @@ fn draw_into(svg: &mut String, name: &str, cases: &[&Case]) -> Result<(), Box<dy
         .margin_right(RIGHT)
         .x_label_area_size(46)
         .y_label_area_size(64)
-        .build_cartesian_2d((least..most).log_scale(), (1.0..top).log_scale())?;
+        .build_cartesian_2d((least..most).log_scale(), (bottom..top).log_scale())?;
     chart
         .configure_mesh()
-        .y_labels(6)
-        .y_max_light_lines(1)
-        .x_label_formatter(&|value| format!("{value:.0}"))
-        .y_label_formatter(&|value| format!("{value:.0} x"))
-        .x_desc("the floor's nanoseconds for each item")
-        .label_style(("sans-serif", 13).into_font().color(&BLACK))
+        .disable_mesh()
+        .x_label_formatter(&|_| String::new())
+        .y_label_formatter(&|_| String::new())
+        .x_desc("nanoseconds that the floor takes for an item: the more work, the more")
+        .y_desc("times the floor's time")
         .axis_desc_style(("sans-serif", 13).into_font().color(&BLACK))
-        .light_line_style(RGBColor(238, 238, 238))
-        .bold_line_style(RGBColor(210, 210, 210))
+        .set_all_tick_mark_size(0)
         .draw()?;
+    // Both axes are logarithmic, and most of what there is to see lies within one or two powers of ten.
+    let grid = RGBColor(225, 225, 225);
+    let at = |pos| ("sans-serif", 13).into_font().color(&BLACK).pos(pos);
+    for step in steps(least, most) {
+        chart.draw_series([PathElement::new([(step, bottom), (step, top)], grid)])?;
+        let (x, y) = chart.backend_coord(&(step, bottom));
+        let below = at(Pos::new(HPos::Center, VPos::Top));
+        area.draw_text(&grouped(&format!("{step}")), &below, (x, y + 6))?;
+    }
+    let ratios = steps(bottom, top).into_iter().chain([1.2, 1.5, 3.0]);
+    for ratio in ratios.filter(|ratio| (bottom..top).contains(ratio)) {
+        chart.draw_series([PathElement::new([(least, ratio), (most, ratio)], grid)])?;
+        let (x, y) = chart.backend_coord(&(least, ratio));
+        let beside = at(Pos::new(HPos::Right, VPos::Center));
+        area.draw_text(&format!("{ratio} x"), &beside, (x - 6, y))?;
+    }
     let close = PathElement::new([(least, CLOSE), (most, CLOSE)], BLACK.stroke_width(1));
     chart.draw_series([close])?;
     let right = (WIDTH - RIGHT) as i32 + 14;
@@ -156,8 +186,13 @@ mod tests {
             case("a, 64 rounds of work for each item", 1000.0),
         ];
         let cases: Vec<&Case> = cases.iter().collect();
-        let points: Vec<_> = lines(&cases).iter().map(|line| (line.who, line.points[0])).collect();
-        assert_eq!(points, [("async", (1.0, 31.0)), ("Generator", (1.0, 4.0))]);
+        let points: Vec<_> =
+            lines(&cases).into_iter().map(|line| (line.who, line.points[0])).collect();
+        assert_eq!(
+            points,
+            [("async".into(), (1.0, 31.0)), ("Segno: Generator".into(), (1.0, 4.0))]
+        );
+        assert_eq!(steps(4.0, 120.0), [5.0, 10.0, 20.0, 50.0, 100.0]);
         let svg = draw("work: a", &cases).expect("it can be drawn");
         assert!(svg.contains("Generator") && svg.contains("5 % more"));
         if let Some(path) = std::env::var_os("CURVE_SVG") {

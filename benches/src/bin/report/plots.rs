@@ -75,19 +75,26 @@ impl Series {
         }
     }
 
-    /// Draws the mark at this pixel.
+    /// Draws the mark at this pixel, in white first, a little larger, so that those that overlap can be told apart.
     fn mark(self, area: &Area<'_>, (x, y): (i32, i32)) -> Drawn {
-        let (full, colour) = (self.colour().filled(), self.colour());
-        match self {
-            Series::Floor => {
-                area.draw(&Rectangle::new([(x - 1, y - 10), (x + 1, y + 10)], full))?
+        for (size, colour) in [(8, WHITE), (7, self.colour())] {
+            let full = colour.filled();
+            match self {
+                Series::Floor if size == 7 => {
+                    area.draw(&Rectangle::new([(x - 1, y - 10), (x + 1, y + 10)], full))?
+                }
+                Series::Segno => area.draw(&Circle::new((x, y), size, full))?,
+                Series::Stackless => area.draw(&TriangleMarker::new((x, y), size + 1, full))?,
+                Series::Stackful => {
+                    let corners = vec![(x, y - size), (x + size, y), (x, y + size), (x - size, y)];
+                    area.draw(&Polygon::new(corners, full))?
+                }
+                Series::Foreign if size == 7 => {
+                    let corners = [(x - 6, y - 6), (x + 6, y + 6)];
+                    area.draw(&Rectangle::new(corners, colour.stroke_width(2)))?
+                }
+                Series::Floor | Series::Foreign => {}
             }
-            Series::Segno => area.draw(&Circle::new((x, y), 7, full))?,
-            Series::Stackless => area.draw(&TriangleMarker::new((x, y), 8, full))?,
-            Series::Stackful => area
-                .draw(&Polygon::new(vec![(x, y - 7), (x + 7, y), (x, y + 7), (x - 7, y)], full))?,
-            Series::Foreign => area
-                .draw(&Rectangle::new([(x - 7, y - 7), (x + 7, y + 7)], colour.stroke_width(2)))?,
         }
         Ok(())
     }
@@ -103,6 +110,24 @@ struct Line {
     text: String,
 }
 
+/// How far above or below its line a mark is drawn, where others are at the same place: Segno's is on the line.
+fn dodged(marks: &[(Series, i32)]) -> Vec<i32> {
+    /// Pixels: closer than this, marks cover each other.
+    const CLOSE: i32 = 10;
+
+    let mut placed: Vec<i32> =
+        marks.iter().filter(|mark| mark.0 == Series::Segno).map(|mark| mark.1).collect();
+    let dodge = |&(series, x): &(Series, i32)| {
+        if matches!(series, Series::Segno | Series::Floor) {
+            return 0;
+        }
+        let covered = placed.iter().filter(|other| (*other - x).abs() < CLOSE).count();
+        placed.push(x);
+        [0, 6, -6, 3].get(covered).copied().unwrap_or_default()
+    };
+    marks.iter().map(dodge).collect()
+}
+
 /// The headlines of a group.
 pub(crate) fn headlines(all: &All, group: &Group) -> Result<String, String> {
     let mut lines = Vec::new();
@@ -115,7 +140,7 @@ pub(crate) fn headlines(all: &All, group: &Group) -> Result<String, String> {
         let ratio = segno.ratio_to(floor);
         let ratio = ratio.map_or(String::new(), |_| format!(" = {} x floor", tables::ratio(ratio)));
         lines.push(Line {
-            label: headline.label.into(),
+            label: headline.label.replace('`', ""),
             marks: rows.filter_map(|row| Some((Series::of(row), row.value?, None))).collect(),
             text: format!("{}{ratio}", value(segno)),
         });
@@ -124,17 +149,17 @@ pub(crate) fn headlines(all: &All, group: &Group) -> Result<String, String> {
     let unit = unit.map_or("ns", |(case, _)| &case.unit);
     let title =
         format!("{}: Segno, its floor, and the best of each kind of rival", capital(group.name));
-    draw(
-        &title,
-        &format!("{unit}, smaller is better; from one dark line to the next tenfold"),
-        &lines,
-    )
+    let axis = format!("{unit}, smaller is better; from one dark line to the next tenfold");
+    draw(&title, &axis, &format!("Segno, {unit}"), &lines)
 }
 
-/// A case with everybody in it.
+/// A case with everybody in it: the floors, then from the best to the worst, and who cannot.
 pub(crate) fn case(case: &Case) -> Result<Option<String>, String> {
     let line = |row: &Row| Line {
-        label: row.who.clone(),
+        label: match row.kind {
+            Kind::Segno => format!("Segno: {}", row.who),
+            _ => row.who.clone(),
+        },
         marks: row
             .value
             .map(|value| (Series::of(row), value, row.low.zip(row.high).map(<[f64; 2]>::from)))
@@ -142,13 +167,20 @@ pub(crate) fn case(case: &Case) -> Result<Option<String>, String> {
             .collect(),
         text: value(row),
     };
-    let lines: Vec<Line> = case.rows.iter().map(line).collect();
+    let mut rows: Vec<&Row> = case.rows.iter().collect();
+    rows.sort_by(|a, b| {
+        let place = |row: &Row| (row.kind != Kind::Floor, row.value.is_none());
+        let value = |row: &Row| row.value.unwrap_or_default();
+        place(a).cmp(&place(b)).then(value(a).total_cmp(&value(b)))
+    });
+    let lines: Vec<Line> = rows.into_iter().map(line).collect();
     if lines.iter().filter(|line| !line.marks.is_empty()).count() < 2 {
         return Ok(None);
     }
     draw(
         &format!("{}: {}", case.question, case.case),
-        &format!("{}, smaller is better", case.unit),
+        &format!("{}, smaller is better; from one dark line to the next tenfold", case.unit),
+        &case.unit,
         &lines,
     )
     .map(Some)
@@ -160,13 +192,13 @@ fn capital(word: &str) -> String {
 }
 
 /// Draws it, as SVG.
-fn draw(title: &str, axis: &str, lines: &[Line]) -> Result<String, String> {
+fn draw(title: &str, axis: &str, right: &str, lines: &[Line]) -> Result<String, String> {
     let mut svg = String::new();
-    draw_into(&mut svg, title, axis, lines).map_err(|error| format!("{title}: {error}"))?;
+    draw_into(&mut svg, title, axis, right, lines).map_err(|error| format!("{title}: {error}"))?;
     Ok(svg + "\n")
 }
 
-fn draw_into(svg: &mut String, title: &str, axis: &str, lines: &[Line]) -> Drawn {
+fn draw_into(svg: &mut String, title: &str, axis: &str, heading: &str, lines: &[Line]) -> Drawn {
     let all = || lines.iter().flat_map(|line| line.marks.iter().map(|mark| mark.1));
     // Whole powers of ten, and some room beside them for a mark that lies on one.
     let decade = |power: f64| 10_f64.powf(power);
@@ -185,6 +217,8 @@ fn draw_into(svg: &mut String, title: &str, axis: &str, lines: &[Line]) -> Drawn
         (14, 20),
     )?;
     legend(&area, lines, &font(13, left))?;
+    let bold = ("sans-serif", 13).into_font().style(FontStyle::Bold).color(&black).pos(left);
+    area.draw_text(heading, &bold, ((WIDTH - RIGHT) as i32 + 10, 46))?;
     let mut chart = ChartBuilder::on(&area)
         .margin_top(TOP)
         .margin_right(RIGHT)
@@ -211,13 +245,14 @@ fn draw_into(svg: &mut String, title: &str, axis: &str, lines: &[Line]) -> Drawn
         area.draw(&PathElement::new([(from.0, y), (from.1, y)], RGBColor(232, 232, 232)))?;
         area.draw_text(&line.label, &font(13, right), (from.0 - 10, y))?;
         area.draw_text(&line.text, &font(13, left), (from.1 + 10, y))?;
-        for (series, value, spread) in &line.marks {
-            let x = |value: f64| chart.backend_coord(&(value.clamp(least, most), 0.0)).0;
+        let x = |value: f64| chart.backend_coord(&(value.clamp(least, most), 0.0)).0;
+        let places: Vec<_> = line.marks.iter().map(|mark| (mark.0, x(mark.1))).collect();
+        for ((series, value, spread), dodge) in line.marks.iter().zip(dodged(&places)) {
             if let Some([low, high]) = *spread {
                 let style = series.colour().stroke_width(2);
                 area.draw(&PathElement::new([(x(low), y), (x(high), y)], style))?;
             }
-            series.mark(&area, (x(*value), y))?;
+            series.mark(&area, (x(*value), y + dodge))?;
         }
     }
     area.present()?;
@@ -244,5 +279,22 @@ fn figures_of_axis(value: f64) -> String {
         format!("{value}")
     } else {
         figures(value.round()).replace(".00", "").replace(".0", "")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rivals_make_room_and_segno_stays_on_the_line() {
+        let marks = [
+            (Series::Stackless, 100),
+            (Series::Stackful, 104),
+            (Series::Foreign, 300),
+            (Series::Segno, 102),
+            (Series::Floor, 101),
+        ];
+        assert_eq!(dodged(&marks), [6, -6, 0, 0, 0]);
     }
 }
