@@ -117,7 +117,8 @@ fn draw_into(svg: &mut String, name: &str, cases: &[&Case]) -> Result<(), Box<dy
         .margin_top(44)
         .margin_right(RIGHT)
         .x_label_area_size(46)
-        .y_label_area_size(64)
+        .margin_left(12)
+        .y_label_area_size(60)
         .build_cartesian_2d((least..most).log_scale(), (bottom..top).log_scale())?;
     chart
         .configure_mesh()
