@@ -175,6 +175,20 @@ fn generators_and_scoped_ones_are_reported_alike() {
 }
 
 #[test]
+fn of_tasks_that_follow_each_other_on_a_stack_the_one_that_overflowed_is_named() {
+    let line = line!() + 6;
+    let test = "of_tasks_that_follow_each_other_on_a_stack_the_one_that_overflowed_is_named";
+    let output = child(test, || {
+        segno::run(|| {
+            segno::task("first").spawn(|| recurse(usize::MAX)).join().expect("it returns");
+            segno::spawn(|| recurse(usize::MAX)).join().expect("it returns");
+            let _ = segno::task("third").spawn(|| recurse(0)).join();
+        });
+    });
+    assert_reported(&output, &["name: third", &format!("made at: tests/overflow.rs:{line}:")]);
+}
+
+#[test]
 fn of_nested_coroutines_the_one_that_overflowed_is_named() {
     let output = child("of_nested_coroutines_the_one_that_overflowed_is_named", || {
         let outer = Builder::new().name("outer").stack_size(SMALL);

@@ -681,6 +681,46 @@ fn measure_all_marks_every_kind_and_every_end() {
     });
 }
 
+#[test]
+fn a_task_that_follows_another_on_its_stack_is_measured_too() {
+    apart("a_task_that_follows_another_on_its_stack_is_measured_too", || {
+        segno::run(|| {
+            let deep = || segno::spawn(|| use_stack(50 * KIB)).join().unwrap();
+            deep();
+            stack::measure_all(true);
+            deep();
+            stack::measure_all(false);
+            deep();
+        });
+        let [site] = stack::usage()[..] else { panic!("one place") };
+        assert!(site.ended == 1 && site.deepest >= 50 * KIB, "{site:?}");
+    });
+}
+
+#[test]
+fn a_crowd_of_tasks_leaves_its_stacks_to_all() {
+    apart("a_crowd_of_tasks_leaves_its_stacks_to_all", || {
+        let mut events = segno::EventLoop::new();
+        let crowd = |many: usize| {
+            move || {
+                segno::scope(|s| {
+                    for _ in 0..many {
+                        s.spawn(segno::yield_now);
+                    }
+                });
+            }
+        };
+        events.run(crowd(500)).unwrap();
+        let idle = stack::stats().idle;
+        assert!((450..=501).contains(&idle), "{idle}: some are kept for the next tasks, not many");
+        events.run(crowd(500)).unwrap();
+        let again = stack::stats().idle;
+        assert!((450..=501).contains(&again), "{again}: and the same ones are used again");
+        drop(events);
+        assert_eq!(stack::stats().idle, 501, "a loop that has ended keeps none");
+    });
+}
+
 // Growing.
 
 /// Needs some hundred bytes of stack per step.

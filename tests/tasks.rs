@@ -10,6 +10,7 @@ mod support;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -1986,5 +1987,61 @@ fn joining_what_has_ended_never_needs_a_pause() {
                 }
             });
         });
+    });
+}
+
+// ---- stacks that tasks have one after the other
+
+/// Where the frames of this function's caller are, as far as it matters.
+#[inline(never)]
+fn stack_here() -> usize {
+    let here = 0_u8;
+    black_box(&raw const here) as usize & !0xffff
+}
+
+#[test]
+fn the_next_task_runs_on_the_stack_of_the_last_one() {
+    in_task(|| {
+        let stack_of = |size: Option<usize>| {
+            let task = segno::task("of a size");
+            let task = size.into_iter().fold(task, |task, size| task.stack_size(size));
+            task.spawn(stack_here).join().unwrap()
+        };
+        let usual = stack_of(None);
+        assert_eq!(stack_of(None), usual);
+        let larger = stack_of(Some(1 << 20));
+        assert_ne!(larger, usual, "one of another size has another");
+        assert_eq!(stack_of(None), usual);
+        let panicked = segno::spawn(|| -> usize { panic_any(stack_here()) }).join().unwrap_err();
+        let JoinError::Panicked(panic) = panicked else { panic!("{panicked:?}") };
+        assert_eq!(panic.into_payload().downcast_ref(), Some(&usual), "one that panics, too");
+        let cancelled = segno::spawn(|| {
+            let _noted = OnDrop(|| assert!(segno::is_cancelled()));
+            segno::pause();
+        });
+        segno::yield_now();
+        cancelled.cancel("for the test");
+        assert!(cancelled.join().is_err());
+        assert_eq!(stack_of(None), usual, "and one that was cancelled");
+    });
+}
+
+#[test]
+fn what_was_the_last_task_s_is_not_the_next_one_s() {
+    task_local! { static MARK: Cell<u32> = Cell::new(0); }
+    in_task(|| {
+        let stack = segno::task("first").spawn(|| {
+            MARK.set(Cell::new(1));
+            (stack_here(), segno::current())
+        });
+        let (stack, first) = stack.join().unwrap();
+        let second = segno::spawn(move || {
+            assert_eq!(stack_here(), stack);
+            assert_eq!(MARK.with(Cell::get), 0);
+            segno::current()
+        });
+        let second = second.join().unwrap();
+        assert_eq!((first.name(), second.name()), (Some("first"), None));
+        assert!(first.id() != second.id() && first.spawned_at() != second.spawned_at());
     });
 }

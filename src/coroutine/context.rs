@@ -22,6 +22,7 @@
 
 #![allow(unsafe_code, reason = "finds records by the addresses of stacks")]
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
@@ -217,6 +218,8 @@ pub(crate) struct Context {
     resumed_from: Cell<usize>,
     /// Lowest address of its stack.
     low: usize,
+    /// Where its tag is, and what it has of the stack ends.
+    top: usize,
     /// Bytes above `low` in which a pause may switch away without a closer look: the whole stack, or
     /// 0 while anything asks for attention (an order, an open frame).
     reach: Cell<usize>,
@@ -308,6 +311,7 @@ impl Context {
         Self {
             resumed_from: Cell::new(AT_REST),
             low: slot.low(),
+            top: slot.top(),
             reach: Cell::new(slot.top() - slot.low()),
             inbox: Cell::new(Word::uninit()),
             entered_panicking: Cell::new(false),
@@ -367,6 +371,26 @@ impl Context {
         self.open_frames.get() > 0
     }
 
+    /// Whether its stack is like all others of this class.
+    pub(super) fn serves_any(&self, class: u8) -> bool {
+        // SAFETY: the context lies on the slot, so the slot is acquired.
+        self.slot.class == class && unsafe { stacks::is_plain(self.slot) }
+    }
+
+    /// It runs a task that was spawned there.
+    #[inline(always)]
+    pub(crate) fn serves(&self, spawned_at: &'static Location<'static>) {
+        // SAFETY: as above.
+        unsafe { stacks::tag_at(self.top) }.spawned_at.set(Some(spawned_at));
+        self.unwound_by.set(0);
+    }
+
+    /// The name of the task that it runs.
+    pub(crate) fn rename(&self, name: Option<Cow<'static, str>>) {
+        // SAFETY: as above; and nobody reads the tag meanwhile.
+        unsafe { stacks::rename(self.slot, name) };
+    }
+
     /// From now on a scheduler runs it, and pauses it by rules of its own. It has been resumed.
     #[inline(always)]
     pub(crate) fn becomes_task(&self, scheduled: Scheduled) {
@@ -385,7 +409,7 @@ impl Context {
     /// Whether `address` lies on its stack.
     #[inline(always)]
     pub(crate) fn has(&self, address: usize) -> bool {
-        address.wrapping_sub(self.low) < self.slot.top() - self.low
+        address.wrapping_sub(self.low) < self.top - self.low
     }
 
     /// Whether `address` lies on its stack and nothing asks for attention.
@@ -403,7 +427,7 @@ impl Context {
     /// Sets `reach` after something changed that it sums up.
     fn sum_up(&self) {
         let calm = self.order.get() == Order::None && self.open_frames.get() == 0;
-        self.reach.set(if calm { self.slot.top() - self.low } else { 0 });
+        self.reach.set(if calm { self.top - self.low } else { 0 });
         if let Some(scheduled) = self.scheduled.get() {
             // SAFETY: a task has been resumed, so its yielder is there.
             let edge = unsafe { edge(self.yielder.get().cast()) };
@@ -432,7 +456,7 @@ impl Context {
     /// Where it was made.
     pub(crate) fn spawned_at(&self) -> Option<&'static Location<'static>> {
         // SAFETY: as above.
-        unsafe { self.slot.tag() }.spawned_at
+        unsafe { self.slot.tag() }.spawned_at.get()
     }
 }
 

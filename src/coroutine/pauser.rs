@@ -125,6 +125,11 @@ impl<In, Out> Pauser<In, Out> {
         self.yielder.suspend(pack(&mut ManuallyDrop::new(Out::default())));
     }
 
+    /// Whether its stack is as all others of this size class, so that other tasks may follow on it.
+    pub(crate) fn may_serve(&self, class: u8) -> bool {
+        self.context().serves_any(class)
+    }
+
     /// Whether this coroutine has been told to end: what it still does is clean-up.
     ///
     /// True from its own cancellation on, in the destructors that this runs too, and for a generator

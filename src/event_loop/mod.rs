@@ -241,6 +241,7 @@ impl EventLoop {
         let tasks = self.home().tasks();
         if self.most.get() > 2 * tasks + CROWD {
             self.most.set(tasks);
+            self.home().end_spares();
             crate::stacks::trim();
         }
     }

@@ -62,7 +62,7 @@ pub use pool::trim;
 pub use usage::{Usage, measure_all, usage};
 
 pub(crate) use size::{Request, slot_len};
-pub(crate) use usage::used;
+pub(crate) use usage::{measuring_all, used};
 
 /// How the low ends of stacks are made to fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,7 +89,7 @@ pub(crate) struct Slot {
 /// nothing but the address that faulted.
 pub(crate) struct Tag {
     /// Where the coroutine was made.
-    pub(crate) spawned_at: Option<&'static Location<'static>>,
+    pub(crate) spawned_at: Cell<Option<&'static Location<'static>>>,
     /// Its name, if it has one.
     pub(crate) name: Option<Cow<'static, str>>,
     /// The coroutine's own record, for whoever has an address on this stack.
@@ -210,7 +210,7 @@ pub(crate) fn acquire(
     // SAFETY: the slot is ours and its top is mapped memory; nothing there needs dropping.
     unsafe {
         slot.tag_address().write(Tag {
-            spawned_at: Some(spawned_at),
+            spawned_at: Cell::new(Some(spawned_at)),
             name,
             record: Cell::new(ptr::null()),
             guard: Cell::new(guard),
@@ -218,6 +218,36 @@ pub(crate) fn acquire(
         });
     }
     Ok(slot)
+}
+
+/// Who lives on the stack with this top.
+///
+/// # Safety
+/// As for [`Slot::tag`].
+#[inline(always)]
+pub(crate) unsafe fn tag_at<'a>(top: usize) -> &'a Tag {
+    // SAFETY: the caller's promise; the top is where the tag begins.
+    unsafe { &*at(top) }
+}
+
+/// Gives a stack another name, when one coroutine runs several tasks on it.
+///
+/// # Safety
+/// The slot was acquired and is not released, and nobody refers to its tag.
+#[cold]
+pub(crate) unsafe fn rename(slot: Slot, name: Option<Cow<'static, str>>) {
+    // SAFETY: the caller's promise.
+    unsafe { (*slot.tag_address()).name = name };
+}
+
+/// Whether a stack is as all others of its class, so that one is as good as the other.
+///
+/// # Safety
+/// The slot was acquired and is not released.
+pub(crate) unsafe fn is_plain(slot: Slot) -> bool {
+    // SAFETY: the caller's promise.
+    let tag = unsafe { slot.tag() };
+    !tag.measured.get() & (tag.guard.get() == slab::standard_guard())
 }
 
 /// The uncommon wishes: a wider guard, zeroed frames. Returns the guard's size, and whether the frames
@@ -287,7 +317,7 @@ unsafe fn restore(slot: Slot, guard: usize) -> Result<Option<usize>, ()> {
     if tag.measured.get() {
         // SAFETY: the slot was zeroed from above its guard upwards when it was acquired.
         let depth = unsafe { used_above(slot, guard) };
-        if let Some(site) = tag.spawned_at {
+        if let Some(site) = tag.spawned_at.get() {
             usage::record(site, slot.frames(guard), depth);
         }
         used = Some(depth);
@@ -344,7 +374,8 @@ pub(crate) fn leak(stacks: usize) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Stacks in use: by coroutines (forgotten ones too) and by `grow`.
+    /// Stacks in use: by coroutines (forgotten ones too) and by `grow`; and those, a few, that an event loop keeps for
+    /// its next tasks.
     pub live: usize,
     /// Stacks that wait to be reused, on all threads.
     pub idle: usize,

@@ -169,7 +169,7 @@ fn report(slot: Slot, guard: usize) -> ! {
         let end = name.char_indices().map(|(at, _)| at).find(|&at| at > 200).unwrap_or(name.len());
         line.text("  name: ").text(&name[..end]).text("\n");
     }
-    if let Some(site) = tag.spawned_at {
+    if let Some(site) = tag.spawned_at.get() {
         line.text("  made at: ").text(site.file()).text(":").number(site.line() as usize);
         line.text(":").number(site.column() as usize).text("\n");
     }

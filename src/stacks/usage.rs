@@ -47,7 +47,7 @@ pub fn measure_all(on: bool) {
 
 /// Whether [`measure_all`] is on.
 #[inline]
-pub(super) fn measuring_all() -> bool {
+pub(crate) fn measuring_all() -> bool {
     ALL.load(Relaxed)
 }
 

@@ -1,7 +1,7 @@
 //! Memory for what goes between tasks: gates, and tasks that nobody has started.
 //!
 //! They are made and freed with every task, mostly on the same thread, and often a thousand at a time, where the
-//! allocator has to search. So each loop keeps blocks of one size, and gives a block that is freed on its thread to the
+//! allocator has to search. So each loop keeps blocks of two sizes, and gives a block that is freed on its thread to the
 //! next one that is needed there. What is larger, and what is made or freed on a thread without a loop, goes to the
 //! allocator; a block may be made on one thread and freed on another.
 
@@ -14,16 +14,20 @@ use std::ptr::{self, NonNull};
 
 use super::home::Home;
 
-/// Bytes of a block: what most gates and errands take.
-const BLOCK: usize = 256;
+/// Bytes of a small block, which a gate for a few words takes; and of a large one, for most errands.
+const SIZES: [usize; 2] = [112, 256];
 /// How a block is aligned.
 const ALIGN: usize = 16;
-/// What a block is to the allocator.
-const LAYOUT: Layout = match Layout::from_size_align(BLOCK, ALIGN) {
-    Ok(layout) => layout,
-    Err(_) => panic!("a power of two"),
-};
-/// Blocks that one loop keeps, at most: a megabyte.
+
+/// What a block of such a size is to the allocator.
+const fn layout(size: usize) -> Layout {
+    match Layout::from_size_align(SIZES[size], ALIGN) {
+        Ok(layout) => layout,
+        Err(_) => panic!("a power of two"),
+    }
+}
+
+/// Blocks of each size that one loop keeps, at most: a megabyte and a half.
 const MOST: usize = 4096;
 
 /// A block that is free.
@@ -34,6 +38,12 @@ struct Free {
 
 /// The blocks that one loop keeps.
 pub(super) struct Blocks {
+    /// Those of each size.
+    sizes: [List; SIZES.len()],
+}
+
+/// Blocks of one size.
+struct List {
     /// The first; null if there is none.
     first: Cell<*mut Free>,
     /// How many there are.
@@ -43,6 +53,23 @@ pub(super) struct Blocks {
 impl Blocks {
     /// None.
     pub(super) const fn new() -> Self {
+        Self { sizes: [const { List::new() }; SIZES.len()] }
+    }
+
+    /// Gives all of them back.
+    pub(super) fn clear(&self) {
+        for (size, list) in self.sizes.iter().enumerate() {
+            while let Some(block) = list.pop() {
+                // SAFETY: allocated in `reserve`, with this layout.
+                unsafe { dealloc(block.as_ptr(), layout(size)) };
+            }
+        }
+    }
+}
+
+impl List {
+    /// None.
+    const fn new() -> Self {
         Self { first: Cell::new(ptr::null_mut()), many: Cell::new(0) }
     }
 
@@ -69,33 +96,40 @@ impl Blocks {
         self.many.set(self.many.get() + 1);
         true
     }
-
-    /// Gives all of them back.
-    pub(super) fn clear(&self) {
-        while let Some(block) = self.pop() {
-            // SAFETY: allocated in `reserve`, with this layout.
-            unsafe { dealloc(block.as_ptr(), LAYOUT) };
-        }
-    }
 }
 
 /// Whether blocks are kept. Not where a checker looks at what is freed: it would see nothing of what is kept.
 const KEEPS: bool = cfg!(not(any(miri, feature = "sanitizer")));
 
-/// Whether a value of this type lies in a block.
-const fn fits<T>() -> bool {
-    KEEPS && size_of::<T>() <= BLOCK && align_of::<T>() <= ALIGN
+/// Which size of block a value of this type lies in, if any.
+const fn size_for<T>() -> Option<usize> {
+    let mut size = 0;
+    while size < SIZES.len() {
+        if KEEPS && size_of::<T>() <= SIZES[size] && align_of::<T>() <= ALIGN {
+            return Some(size);
+        }
+        size += 1;
+    }
+    None
+}
+
+/// What the memory for a value is to the allocator.
+const fn layout_for<T>() -> Layout {
+    match size_for::<T>() {
+        Some(size) => layout(size),
+        None => Layout::new::<T>(),
+    }
 }
 
 /// Memory for a value.
 #[inline(always)]
 fn reserve<T>() -> NonNull<T> {
-    if const { fits::<T>() } {
-        if let Some(block) = Home::here().and_then(|home| home.blocks().pop()) {
+    if let Some(size) = const { size_for::<T>() } {
+        if let Some(block) = Home::here().and_then(|home| home.blocks().sizes[size].pop()) {
             return block.cast();
         }
     }
-    allocate(if const { fits::<T>() } { LAYOUT } else { Layout::new::<T>() }).cast()
+    allocate(const { layout_for::<T>() }).cast()
 }
 
 /// The same from the allocator.
@@ -144,11 +178,12 @@ impl<T> Drop for Kept<T> {
         // SAFETY: `from_raw` has the promise.
         unsafe { ptr::drop_in_place(self.0.as_ptr()) };
         let block = self.0.cast();
-        if const { fits::<T>() } && Home::here().is_some_and(|home| home.blocks().push(block)) {
-            return;
+        if let Some(size) = const { size_for::<T>() } {
+            if Home::here().is_some_and(|home| home.blocks().sizes[size].push(block)) {
+                return;
+            }
         }
-        let layout = if const { fits::<T>() } { LAYOUT } else { Layout::new::<T>() };
         // SAFETY: `reserve` allocated it with this layout, whichever thread that was on.
-        unsafe { dealloc(block.as_ptr(), layout) };
+        unsafe { dealloc(block.as_ptr(), const { layout_for::<T>() }) };
     }
 }

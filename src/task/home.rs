@@ -36,6 +36,7 @@ use super::reason::{CancelKind, CancelReason};
 use super::record::{State, Task};
 use super::remote::{RemoteBoundary, RemoteTask};
 use super::source::Source;
+use super::spare::Spares;
 use super::timers::{Timer, Timers};
 use crate::coroutine::{anchor, set_anchor, stack_pointer};
 use crate::model::sync::Arc;
@@ -127,6 +128,8 @@ pub(crate) struct Home {
     chunks: RefCell<Vec<&'static [Task]>>,
     /// Memory for gates and errands.
     blocks: Blocks,
+    /// Coroutines between two tasks.
+    spares: Spares,
     /// Free boundaries.
     free_boundaries: RefCell<Vec<&'static Boundary>>,
     /// Tasks that were given up.
@@ -196,6 +199,7 @@ impl Home {
                 free: Cell::new(None),
                 chunks: RefCell::new(Vec::new()),
                 blocks: Blocks::new(),
+                spares: Spares::new(),
                 free_boundaries: RefCell::new(Vec::new()),
                 retired: Cell::new(0),
                 dice: Cell::new(0),
@@ -217,6 +221,7 @@ impl Home {
     /// Leaves it to the next loop. All tasks have ended.
     pub(crate) fn give_back(&'static self) {
         debug_assert!(self.tasks.get() == 0 && self.ready.is_empty());
+        self.end_spares();
         let observer = self.observer.take();
         self.observed.set(false);
         self.id.set(0);
@@ -538,6 +543,18 @@ impl Home {
     #[inline(always)]
     pub(super) fn blocks(&self) -> &Blocks {
         &self.blocks
+    }
+
+    /// Coroutines between two tasks.
+    #[inline(always)]
+    pub(super) fn spares(&self) -> &Spares {
+        &self.spares
+    }
+
+    /// Lets the coroutines end that wait for another task. With no task running.
+    pub(crate) fn end_spares(&self) {
+        self.set_current(None);
+        self.spares.clear();
     }
 
     /// A free boundary.

@@ -18,6 +18,7 @@
 //! | `name` | how a task is named |
 //! | `subject` | what a task waits for |
 //! | `wanted` | who wants a task's result |
+//! | `spare` | coroutines between two tasks |
 //! | `record` | a task and its life |
 //! | `locals` | task-local values |
 //! | `ready` | who may be resumed |
@@ -45,6 +46,7 @@ mod boundary;
 mod name;
 mod subject;
 mod wanted;
+mod spare;
 mod record;
 mod locals;
 mod ready;

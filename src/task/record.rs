@@ -35,13 +35,14 @@ use super::locals::{Heirlooms, Locals};
 use super::name::Described;
 use super::observe::Event;
 use super::reason::{CancelKind, CancelReason};
+use super::spare::Seat;
 use super::subject::{Denied, Standing, Wait};
 use super::wanted::{Ending, Wanted};
 use crate::coroutine::{
     self, Core, Lender, Pauser, Plan, Scheduled, SetAside, Step, prefetch, stack_pointer,
 };
 use crate::report::{self, ReportKind};
-use crate::stacks::Request;
+use crate::stacks::{self, Request, SpawnError};
 
 /// Where a task is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub(crate) enum State {
     Running,
     /// Waits to be woken.
     Paused,
+    /// Has ended, and its coroutine waits for another task.
+    Done,
     /// Given up: never resumed again.
     Retired,
 }
@@ -79,7 +82,7 @@ pub(crate) struct Task {
     depth: Cell<u32>,
     /// Its coroutine, once it has started. Only the loop touches it. The last word of the line is the stack
     /// pointer that it goes on with.
-    core: UnsafeCell<MaybeUninit<Core<(), (), ()>>>,
+    core: Seat,
     /// The loop that it belongs to, while it is in use.
     home: Cell<Option<&'static Home>>,
     /// Size class of its stack.
@@ -761,10 +764,23 @@ impl Task {
         // at a time, and nothing else looks at it: what runs on the stack reaches it by its pauser.
         let step = unsafe { (*self.core.get()).assume_init_mut() }.step();
         // Whatever pauses it says so first; what gives it up does not.
-        if step == Step::Paused && self.state.get() == State::Running {
-            return Step::Retired;
+        if step == Step::Paused {
+            match self.state.get() {
+                State::Running => return Step::Retired,
+                State::Done => return self.hand_on(),
+                _ => {}
+            }
         }
         step
+    }
+
+    /// It has ended, and hands its coroutine on to the next task.
+    #[inline(always)]
+    fn hand_on(&'static self) -> Step {
+        // SAFETY: as in `resume`; and it is not resumed as this task's any more, so the record does not look at
+        // what is left in there.
+        unsafe { self.home().spares().keep(&self.core) };
+        Step::Ended
     }
 
     /// Gives it a stack and lets it run for the first time; lets its closure go if it is cancelled
@@ -777,6 +793,24 @@ impl Task {
                 return self.refuse(Refusal::Cancelled(reason));
             }
         }
+        let home = self.home();
+        let spares = home.spares();
+        let as_usual = self.class.get() == home.request().class && !stacks::measuring_all();
+        if as_usual && !spares.is_empty() {
+            // SAFETY: there is one; and it has not started, so it has none.
+            unsafe { spares.take(&self.core) };
+        } else if let Err(error) = self.make_coroutine() {
+            return self.refuse(Refusal::NoStack(error));
+        }
+        self.started.set(true);
+        home.observe(self, Event::Started);
+        self.resume()
+    }
+
+    /// Makes the coroutine that it runs on; others may follow it there.
+    #[inline(never)]
+    fn make_coroutine(&'static self) -> Result<(), SpawnError> {
+        let home = self.home();
         let plan = Plan {
             request: Request::of_class(self.class.get()),
             spawned_at: self.spawned_at(),
@@ -784,22 +818,41 @@ impl Task {
             lender: Lender::Nobody,
             generator: false,
         };
-        let stack = match SetAside::new(&plan, self.name()) {
-            Ok(stack) => stack,
-            Err(error) => return self.refuse(Refusal::NoStack(error)),
-        };
+        let stack = SetAside::new(&plan, None)?;
         let core = Core::on(stack, plan, move |pauser: &Pauser<(), ()>, ()| {
-            self.pauser.set(ptr::from_ref(pauser));
-            let resumer = self.home().frame();
-            pauser.context().becomes_task(Scheduled { reach: &self.reach, resumer });
-            self.body.run(self);
-            self.home().observe(self, Event::Ended);
+            let serves = pauser.may_serve(home.request().class);
+            // The loop says which task it resumes. None: there will be no other.
+            while let Some(task) = home.current() {
+                task.run_on(pauser);
+                if !serves || !home.spares().has_room() {
+                    break;
+                }
+                task.state.set(State::Done);
+                pauser.pause_task();
+            }
         });
         // SAFETY: it has not started, so nothing is in there.
         unsafe { (*self.core.get()).write(core) };
-        self.started.set(true);
-        self.home().observe(self, Event::Started);
-        self.resume()
+        Ok(())
+    }
+
+    /// Runs it, on its own stack.
+    #[inline(always)]
+    fn run_on(&'static self, pauser: &Pauser<(), ()>) {
+        let (home, context) = (self.home(), pauser.context());
+        self.pauser.set(ptr::from_ref(pauser));
+        context.serves(self.spawned_at());
+        context.becomes_task(Scheduled { reach: &self.reach, resumer: home.frame() });
+        // SAFETY: the reference ends here, and the name does not change meanwhile.
+        let named = unsafe { (*self.name.as_ptr()).is_some() };
+        if named {
+            context.rename(self.name());
+        }
+        self.body.run(self);
+        if named {
+            context.rename(None);
+        }
+        home.observe(self, Event::Ended);
     }
 
     /// Whether it runs although it is cancelled: where nothing unwinds, whoever waits for its result cannot do without.
