@@ -2000,6 +2000,7 @@ fn stack_here() -> usize {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "frames have no addresses there")]
 fn the_next_task_runs_on_the_stack_of_the_last_one() {
     in_task(|| {
         let stack_of = |size: Option<usize>| {
@@ -2027,6 +2028,7 @@ fn the_next_task_runs_on_the_stack_of_the_last_one() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "frames have no addresses there")]
 fn what_was_the_last_task_s_is_not_the_next_one_s() {
     task_local! { static MARK: Cell<u32> = Cell::new(0); }
     in_task(|| {
