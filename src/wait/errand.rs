@@ -412,7 +412,7 @@ impl Head {
             unsafe { (head.methods.discard)(this) };
         }
         if before & HERE != 0 {
-            return head.joiner_here().map(Woken::Here);
+            return head.joiner_here().map(|task| Woken::Here(task, task.home()));
         }
         if before & AWAITED == 0 {
             return None;
