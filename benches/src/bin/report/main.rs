@@ -77,13 +77,17 @@ fn measure(set: &str, twice: bool) -> Result<(), String> {
     if let Some(old) = fs::read(&path).ok().and_then(|old| serde_json::from_slice(&old).ok()) {
         say(&results.confirmed_by(&old));
     }
+    let keep = |results: &Results| -> Result<(), String> {
+        let text = serde_json::to_string_pretty(results).map_err(|error| error.to_string())? + "\n";
+        fs::write(&path, text).map_err(|error| format!("results.json: {error}"))
+    };
+    keep(&results)?;
     if twice {
         let confirmed = results.confirmed_by(&once()?);
         say(&confirmed);
         results.confirmed = Some(confirmed);
+        keep(&results)?;
     }
-    let text = serde_json::to_string_pretty(&results).map_err(|error| error.to_string())? + "\n";
-    fs::write(&path, text).map_err(|error| format!("results.json: {error}"))?;
     let all = All::read()?;
     pages::write(&all, false)?;
     print!("{}", page::markdown(&tables::summary(&all)?));
