@@ -111,7 +111,7 @@ pub const GOALS: &[Goal] = &[
         "the first 100,000 tasks, each",
         ["spawn", "the first 100,000", "spawn"],
         Of(100.0, "ns"),
-        "the record of each task is fresh memory, and the kernel brings it in page by page",
+        COLD,
     ),
     goal(
         "a value there and one back, between threads or not",
@@ -159,7 +159,7 @@ pub const GOALS: &[Goal] = &[
         "a paused task, of 1,000,000",
         ["memory", "1,000,000 paused", "task, 48 KiB (64 KiB slots)"],
         Of(4600.0, "bytes"),
-        "",
+        TASK_BYTES,
     ),
     goal(
         "skynet of 1,000,000 leaves on a pool, 1 worker",
@@ -281,18 +281,28 @@ pub const GOALS: &[Goal] = &[
 // Counts of instructions are those of `instructions.txt`.
 const SWITCH: &str = "the checks that make pausing safe (is it this coroutine that runs? may it pause here?): 57 \
                       instructions, where bare corosensei takes 32";
-const YIELD: &str = "a turn takes 154 instructions, of which the switch is a third: the rest counts towards the look \
-                     at timers and inbox, and says who runs now and what it may do";
-const CACHE: &str =
-    "what a paused task holds is not in the cache any more; the floor pays for that, too";
-const SPAWN: &str = "812 instructions for a scope's child, 933 with a handle that can be sent: a record, a handle, \
-                     the place where the result waits, and the list of who is alive";
-const CHANNEL: &str = "886 instructions for there and back: every operation looks whether others wait, whether it is \
-                       cancelled and whether its turn is over, and a value wakes its receiver by way of the queue";
-const STACKS: &str = "each sleeper needs a stack of its own, and the kernel takes 2 µs to bring in a fresh one; the \
-                      floor with fresh stacks pays that, too";
+const YIELD: &str = "a turn takes 117 instructions, of which the switch is half: the rest counts towards the look at \
+                     timers and mail, and says who runs now and what it may do";
+const CACHE: &str = "what a paused task holds is not in the cache any more, nor where its page is: each turn brings in \
+                     four lines and an entry of the page tables, which is what the floor waits for, too, without \
+                     fetching them ahead";
+const SPAWN: &str = "573 instructions for a scope's child, 697 with a handle that can be sent. `profile.sh scope` finds half \
+                     of the time in the loop (whose turn it is, timers, mail, who is alive), a quarter with the spawner, a \
+                     fifth on the child's stack, and no place that stands out";
+const COLD: &str = "a task that has not run yet takes 450 bytes of fresh memory, its record and the gate of its handle, and \
+                    more than half of the time is the kernel's, for bringing them in and clearing them; the floor takes 64 \
+                    bytes";
+const CHANNEL: &str = "569 instructions for there and back. `profile.sh ping-pong` finds four tenths of the time in the \
+                       loop, half of that where the processor has mispredicted where a switch returns to; the rest looks \
+                       whether others wait, and leaves who waits where for reports and deadlocks";
+const STACKS: &str = "each sleeper needs a stack of its own: of the processor's time a third are faults on fresh stacks and \
+                      records, a quarter is the kernel making guards and taking memory back, a tenth the heap of timers; \
+                      the floor with fresh stacks pays the first two, as well";
+const TASK_BYTES: &str = "4,224 are the page and its tables, 320 the record, 128 the gate of the handle; the rest are the \
+                          queue, and the list of handles that the bench keeps";
 const POOL: &str = "a child is a task, with a number, a name, task-locals and a boundary for its cancellation, whether it \
-                    runs in its owner's frames or not: some 700 instructions";
+                    runs in its owner's frames or not; and what another worker takes moves two lines of the cache there \
+                    and back, as it does for rayon";
 const POOL_SPAWN: &str = "a task that may outlive its joiner has a stack of its own, two switches, a place for the result \
                           that any thread may wait at, and a record";
 const TICK: &str = "a frame advances its clocks and writes its report, whoever waits";

@@ -102,6 +102,7 @@ fn report(all: &All, alone: bool) -> Result<Vec<Part>, String> {
         let words = format!("{name}: by how much everybody is slower than the floor");
         parts.push(Part::Plot(file_name(&name), words, curves::draw(&name, &cases)?));
     }
+    parts.extend(tables::work(all));
     parts.push(heading(2, "Goals"));
     parts.push(Part::Text(goals(all)?));
     parts.push(tables::goals(all)?);
@@ -272,6 +273,10 @@ fn guest(name: &str, all: &All) -> Result<Vec<Part>, String> {
     }
     if name == "goals" {
         return Ok(vec![Part::Text(tables::JUDGED.into()), tables::goals(all)?]);
+    }
+    if name == "work" {
+        let none = || Part::Text("The quick set has nothing of it.".into());
+        return Ok(vec![tables::work(all).unwrap_or_else(none)]);
     }
     let group = GROUPS.iter().find(|group| group.name == name);
     let group = group.ok_or_else(|| format!("there is no group of headlines `{name}`"))?;

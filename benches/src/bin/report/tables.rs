@@ -118,6 +118,26 @@ fn note(row: &Row, best: Option<f64>) -> String {
     notes.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
+/// From which amount of work on it does not matter any more who pauses; nothing if that was not measured.
+pub(crate) fn work(all: &All) -> Option<Part> {
+    const MEET: &str = " from which on Segno is within 5 %";
+
+    let cases = all.cases.iter().filter(|case| case.question == "work");
+    let meet = cases.filter_map(|case| {
+        let (what, item) = case.case.strip_suffix(MEET)?.split_once(", work for ")?;
+        Some((format!("{what}, {item}"), case))
+    });
+    let rows = meet.flat_map(|(what, case)| {
+        case.rows.iter().map(move |row| {
+            let alone = row.note.trim_start_matches("without work Segno takes ");
+            vec![what.clone(), row.who.clone(), alone.to_owned(), value(row)]
+        })
+    });
+    let rows: Vec<_> = rows.collect();
+    let head = ["", "who", "without work Segno takes", "within 5 % from ns of work on"];
+    (!rows.is_empty()).then(|| table(&head, rows))
+}
+
 /// All goals, and how far they are reached.
 pub(crate) fn goals(all: &All) -> Result<Part, String> {
     let verdicts: Result<Vec<_>, String> = GOALS.iter().map(|goal| judge(all, goal)).collect();
