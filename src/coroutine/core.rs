@@ -141,8 +141,8 @@ pub(crate) struct SetAside(Slot);
 impl SetAside {
     /// Sets a stack aside.
     #[inline(always)]
-    pub(crate) fn new(plan: &Plan, name: Name) -> Result<Self, SpawnError> {
-        stacks::acquire(plan.request, plan.spawned_at, name).map(Self)
+    pub(crate) fn new(plan: &Plan) -> Result<Self, SpawnError> {
+        stacks::acquire(plan.request, plan.spawned_at, None).map(Self)
     }
 }
 

@@ -818,7 +818,7 @@ impl Task {
             lender: Lender::Nobody,
             generator: false,
         };
-        let stack = SetAside::new(&plan, None)?;
+        let stack = SetAside::new(&plan)?;
         let core = Core::on(stack, plan, move |pauser: &Pauser<(), ()>, ()| {
             let serves = pauser.may_serve(home.request().class);
             // The loop says which task it resumes. None: there will be no other.
