@@ -63,7 +63,7 @@ fn main() {
 fn contenders<S: Shape>(levels: u32, other_floors: Vec<Contender>) -> Vec<Contender> {
     let nested = match levels {
         1 => Contender::rival("nested futures", copies!(nested, S, Bottom)),
-        10 => Contender::rival("nested futures", copies!(nested, S, Ten<Bottom>)),
+        10 => Contender::rival("nested futures", copies!(nested, S, Few)),
         100 => Contender::rival("nested futures", copies!(nested, S, Hundred)),
         _ => Contender::cannot("nested futures", TOO_MANY),
     };
@@ -253,6 +253,8 @@ impl<L: Level> Level for Above<L> {
 
 /// Nine levels above another one.
 type Ten<L> = Above<Above<Above<Above<Above<Above<Above<Above<Above<L>>>>>>>>>;
+/// Nine levels and the last.
+type Few = Ten<Bottom>;
 /// Ten.
 type More<L> = Above<Ten<L>>;
 /// A hundred in all.

@@ -112,17 +112,18 @@ macro_rules! loop_of {
 }
 
 fn bare<C: Case, const COPY: usize>() -> impl FnMut(u64) {
-    let mut kept = Some(DefaultStack::default());
+    let mut kept = vec![DefaultStack::default()];
     let mut queue: VecDeque<Box<dyn FnOnce() -> u64>> = VecDeque::new();
     move |times| {
         shift::<COPY>();
         if C::ALIVE == 1 {
             for number in 0..times {
                 let i: u64 = black_box(number);
-                let stack = kept.take().expect("put back below");
+                let stack = kept.pop().unwrap_or_default();
                 let mut co = Bare::with_stack(stack, move |_: &Yielder<(), ()>, ()| i);
-                assert!(co.resume(()).as_return() == Some(number));
-                kept = Some(co.into_stack());
+                let returned = co.resume(()).as_return();
+                kept.push(co.into_stack());
+                assert!(returned == Some(number));
             }
             return;
         }
@@ -131,12 +132,12 @@ fn bare<C: Case, const COPY: usize>() -> impl FnMut(u64) {
                 let i: u64 = black_box(number);
                 queue.push_back(Box::new(move || i));
             }
-            for number in 0..C::ALIVE {
-                let closure = queue.pop_front().expect("so many were put in");
-                let stack = kept.take().expect("put back below");
+            for (number, closure) in (0..).zip(queue.drain(..)) {
+                let stack = kept.pop().unwrap_or_default();
                 let mut co = Bare::with_stack(stack, move |_: &Yielder<(), ()>, ()| closure());
-                assert!(co.resume(()).as_return() == Some(number));
-                kept = Some(co.into_stack());
+                let returned = co.resume(()).as_return();
+                kept.push(co.into_stack());
+                assert!(returned == Some(number));
             }
         }
     }
@@ -243,17 +244,17 @@ impl Ended {
 fn first_bare(count: usize) -> Duration {
     let start = Instant::now();
     let ended = Rc::new(Cell::new(0));
-    let mut kept = Some(DefaultStack::default());
+    let mut kept = vec![DefaultStack::default()];
     let mut queue: VecDeque<Box<dyn FnOnce()>> = VecDeque::new();
     for _ in 0..count {
         let ended = ended.clone();
         queue.push_back(Box::new(move || ended.set(ended.get() + 1)));
     }
     while let Some(closure) = queue.pop_front() {
-        let stack = kept.take().expect("put back below");
+        let stack = kept.pop().unwrap_or_default();
         let mut co = Bare::with_stack(stack, move |_: &Yielder<(), ()>, ()| closure());
         assert!(co.resume(()).as_return().is_some());
-        kept = Some(co.into_stack());
+        kept.push(co.into_stack());
     }
     assert_eq!(ended.get(), count);
     start.elapsed()

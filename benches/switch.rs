@@ -160,16 +160,23 @@ impl Body for Deep {
     }
 }
 
-/// The resumer's side, the same for all: resumes again and again.
+/// The resumer's side, the same for all: resumes again and again. What comes out is used up where it does, because
+/// it would have to be copied to come here.
 #[inline(always)]
-fn resumer<const COPY: usize, T: Value>(mut resume: impl FnMut(T) -> T) -> impl FnMut(u64) {
+fn resumer<const COPY: usize, T: Value>(mut resume: impl FnMut(T)) -> impl FnMut(u64) {
     let value = T::default();
     move |times| {
         shift::<COPY>();
         for _ in 0..times {
-            black_box(resume(black_box(value.clone())));
+            resume(black_box(value.clone()));
         }
     }
+}
+
+/// Uses what came out.
+#[inline(always)]
+fn use_up<T>(out: T) {
+    black_box(out);
 }
 
 fn call<T: Value, const COPY: usize>() -> impl FnMut(u64) {
@@ -177,7 +184,7 @@ fn call<T: Value, const COPY: usize>() -> impl FnMut(u64) {
     fn called<T>(value: T) -> T {
         black_box(value)
     }
-    resumer::<COPY, T>(called)
+    resumer::<COPY, T>(|value| use_up(called(value)))
 }
 
 impl<T> Pause<T> for &corosensei::Yielder<T, T> {
@@ -192,7 +199,7 @@ fn bare<T: Value, B: Body, const COPY: usize>() -> impl FnMut(u64) {
         B::run::<COPY, T>(yielder)
     });
     resumer::<COPY, T>(move |value| match co.resume(value) {
-        corosensei::CoroutineResult::Yield(out) => out,
+        corosensei::CoroutineResult::Yield(out) => use_up(out),
         corosensei::CoroutineResult::Return(never) => match never {},
     })
 }
@@ -207,7 +214,7 @@ impl<T> Pause<T> for &segno::Pauser<T, T> {
 fn segno<T: Value, B: Body, const COPY: usize>() -> impl FnMut(u64) {
     let mut co = segno::Coroutine::new(|co: &segno::Pauser<T, T>, _| B::run::<COPY, T>(co));
     resumer::<COPY, T>(move |value| match co.resume(value) {
-        segno::State::Paused(out) => out,
+        segno::State::Paused(out) => use_up(out),
         segno::State::Complete(never) => match never {},
     })
 }
@@ -229,8 +236,8 @@ fn generator<T: Value, B: Body, const COPY: usize>() -> impl FnMut(u64) {
         match B::run::<COPY, T>(scope) {}
     });
     resumer::<COPY, T>(move |value| match size_of::<T>() {
-        0 => co.resume().expect("it never returns"),
-        _ => co.send(value),
+        0 => use_up(co.resume().expect("it never returns")),
+        _ => use_up(co.send(value)),
     })
 }
 
@@ -244,7 +251,7 @@ impl<T> AsyncPause<T> for genawaiter::rc::Co<T, T> {
 fn genawaiter<T: Value, B: Body, const COPY: usize>() -> impl FnMut(u64) {
     let mut co = genawaiter::rc::Gen::new(|co| B::run_async::<COPY, T>(co));
     resumer::<COPY, T>(move |value| match co.resume_with(value) {
-        genawaiter::GeneratorState::Yielded(out) => out,
+        genawaiter::GeneratorState::Yielded(out) => use_up(out),
         genawaiter::GeneratorState::Complete(never) => match never {},
     })
 }
@@ -275,7 +282,7 @@ fn future<T: Value, B: Body, const COPY: usize>() -> impl FnMut(u64) {
     resumer::<COPY, T>(move |value| {
         slot.0.set(value);
         assert!(co.as_mut().poll(&mut context).is_pending(), "it never returns");
-        slot.0.take()
+        use_up(slot.0.take());
     })
 }
 
@@ -314,6 +321,6 @@ fn threads<T: Value, B: Body>() -> impl FnMut(u64) {
     });
     resumer::<0, T>(move |value| {
         resume.send(value).expect("the thread waits for it");
-        pause.recv().expect("the thread answers")
+        use_up(pause.recv().expect("the thread answers"));
     })
 }

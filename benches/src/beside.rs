@@ -3,11 +3,12 @@
 //! A machine's speed changes from one minute to the next, so a second opinion that is asked for minutes later says
 //! more of the machine than of the figure. `report` therefore starts a bench with `--beside`, and they take turns: the
 //! bench says on its output when a case begins, when a round is over, and which of the rounds count in the end; after
-//! the first two it waits for an answer on its input. Everything else that it prints is for who watches.
+//! the first two it waits for an answer on its input, the number of the other timing's process. Everything else that it
+//! prints is for who watches.
 //!
 //! ```text
-//! @begin switch/resume and pause        answered by a line, when the other timing is ready
-//! @turn                                 answered by a line, when the other timing has had its turn
+//! @begin switch/resume and pause        answered when the other timing is ready
+//! @turn                                 answered when the other timing has had its turn
 //! @end 0 2 3                            the numbers of the rounds that count
 //! ```
 
@@ -24,12 +25,15 @@ pub const END: &str = "@end";
 pub struct Beside {
     /// Whether there is one.
     listens: bool,
+    /// The number of its process, once it has answered.
+    process: Option<u32>,
 }
 
 impl Beside {
     /// Begins a case, `QUESTION/CASE`.
     pub fn begin(case: &str) -> Beside {
-        let beside = Beside { listens: std::env::args().any(|argument| argument == BESIDE) };
+        let listens = std::env::args().any(|argument| argument == BESIDE);
+        let mut beside = Beside { listens, process: None };
         beside.ask(&format!("{BEGIN}{case}"));
         beside
     }
@@ -37,7 +41,12 @@ impl Beside {
     /// No other timing.
     #[cfg(test)]
     pub(crate) fn nobody() -> Beside {
-        Beside { listens: false }
+        Beside { listens: false, process: None }
+    }
+
+    /// The process that has this one's processor meanwhile, if there is one.
+    pub(crate) fn process(&self) -> Option<u32> {
+        self.process
     }
 
     /// A round is over.
@@ -54,11 +63,13 @@ impl Beside {
     }
 
     /// Says something, and waits for the answer.
-    fn ask(&self, line: &str) {
+    fn ask(&mut self, line: &str) {
         if self.listens {
             println!("{line}");
-            let answered = stdin().read_line(&mut String::new());
+            let mut answer = String::new();
+            let answered = stdin().read_line(&mut answer);
             assert!(answered.is_ok_and(|bytes| bytes > 0), "who listened has gone");
+            self.process = answer.trim().parse().ok();
         }
     }
 }

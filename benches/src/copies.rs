@@ -42,9 +42,9 @@ pub fn tell_apart<const COPY: usize>() {
 /// Sixteen bytes of empty instructions: one byte each on x86, four elsewhere.
 const NOPS: usize = if cfg!(any(target_arch = "x86", target_arch = "x86_64")) { 16 } else { 4 };
 
-/// All copies of a loop, from the name of the generic function that builds one of them. Types that
-/// the function wants before the number of the copy follow its name; after a semicolon come its
-/// arguments.
+/// All copies of a loop, from the name of the generic function that builds one of them. Types and
+/// constants that the function wants before the number of the copy follow its name, each of one word
+/// or in brackets; after a semicolon come its arguments.
 ///
 /// ```
 /// use segno_benches::copies::{self, shift};
@@ -61,16 +61,16 @@ const NOPS: usize = if cfg!(any(target_arch = "x86", target_arch = "x86_64")) { 
 #[cfg(not(feature = "once"))]
 #[macro_export]
 macro_rules! copies {
-    ($build:ident $(, $type:ty)* $(; $($argument:expr),+)?) => {
+    ($build:ident $(, $generic:tt)* $(; $($argument:expr),+)?) => {
         vec![
-            Box::new($build::<$($type,)* 0>($($($argument),+)?)) as $crate::copies::Copy,
-            Box::new($build::<$($type,)* 1>($($($argument),+)?)),
-            Box::new($build::<$($type,)* 2>($($($argument),+)?)),
-            Box::new($build::<$($type,)* 3>($($($argument),+)?)),
-            Box::new($build::<$($type,)* 4>($($($argument),+)?)),
-            Box::new($build::<$($type,)* 5>($($($argument),+)?)),
-            Box::new($build::<$($type,)* 6>($($($argument),+)?)),
-            Box::new($build::<$($type,)* 7>($($($argument),+)?)),
+            Box::new($build::<$($generic,)* 0>($($($argument),+)?)) as $crate::copies::Copy,
+            Box::new($build::<$($generic,)* 1>($($($argument),+)?)),
+            Box::new($build::<$($generic,)* 2>($($($argument),+)?)),
+            Box::new($build::<$($generic,)* 3>($($($argument),+)?)),
+            Box::new($build::<$($generic,)* 4>($($($argument),+)?)),
+            Box::new($build::<$($generic,)* 5>($($($argument),+)?)),
+            Box::new($build::<$($generic,)* 6>($($($argument),+)?)),
+            Box::new($build::<$($generic,)* 7>($($($argument),+)?)),
         ]
     };
 }
@@ -79,7 +79,7 @@ macro_rules! copies {
 #[cfg(feature = "once")]
 #[macro_export]
 macro_rules! copies {
-    ($build:ident $(, $type:ty)* $(; $($argument:expr),+)?) => {
-        vec![Box::new($build::<$($type,)* 0>($($($argument),+)?)) as $crate::copies::Copy]
+    ($build:ident $(, $generic:tt)* $(; $($argument:expr),+)?) => {
+        vec![Box::new($build::<$($generic,)* 0>($($($argument),+)?)) as $crate::copies::Copy]
     };
 }

@@ -2,8 +2,8 @@
 //!
 //! Each bench is a program with one question. `cargo bench` has criterion time its cases, one contender
 //! after the other, for who works on one of them; with `--test` each runs once. `report` starts the same
-//! programs with `--rounds`, where the contenders of a case take turns (`rounds.rs`), and collects the
-//! sheets that they leave. What is asked and who answers is written down once, in the benches.
+//! programs with `--rounds`, each several times, where the contenders of a case take turns (`rounds.rs`), and collects
+//! the sheets that they leave. What is asked and who answers is written down once, in the benches.
 //!
 //! Of each contender's copies (`copies.rs` says why there are copies) the three fastest are found
 //! first, in turns of a millisecond. A sample of criterion's, or a round, then runs each of the three, and
@@ -19,7 +19,7 @@ use crate::copies::{self, Copy};
 use crate::quiet::Pace;
 use crate::rounds;
 use crate::row::{Kind, Row, write_sheet};
-use crate::threads::{last_processor, stay_on};
+use crate::threads::{last_processor, no_longer_alone, stay_on};
 use criterion::{Criterion, Throughput};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -105,6 +105,7 @@ impl Question {
     /// With the feature `once`, unless it is run as a test.
     pub fn new(name: &'static str) -> Question {
         assert!(is_test() || copies::COUNT > 1, "the feature `once` is for `--test` alone");
+        no_longer_alone();
         if let Some(rounds) = rounds_asked() {
             stay_on(last_processor());
             return Question { name, by: By::Rounds(rounds, Pace::new()), rows: Vec::new() };
@@ -118,7 +119,7 @@ impl Question {
         Question { name, by: By::Criterion(Box::new(criterion)), rows: Vec::new() }
     }
 
-    /// Whether a case is to be measured, one that the bench measures without criterion.
+    /// Whether a case is to be measured, one that the bench measures in its own way.
     pub fn wants(&self, case: &str) -> bool {
         wanted(&format!("{}/{case}", self.name))
     }
@@ -132,17 +133,16 @@ impl Question {
     /// the figures are for one operation.
     pub fn case(&mut self, case: &str, step: u64, contenders: Vec<Contender>) {
         assert!(contenders[0].kind == Kind::Floor, "the first contender of a case is its floor");
-        let wants = self.wants(case);
+        let name = format!("{}/{case}", self.name);
         match &mut self.by {
             By::Criterion(criterion) => {
-                let name = format!("{}/{case}", self.name);
                 let rows = by_criterion(criterion, &name, step, contenders);
                 let rows = rows.into_iter().map(|(kind, who, note)| {
                     Row::empty(self.name, case, kind, who, "ns").note(note)
                 });
                 self.rows.extend(rows);
             }
-            By::Rounds(rounds, pace) if wants => {
+            By::Rounds(rounds, pace) if is_named(&name) => {
                 let rows = in_rounds(self.name, case, step, *rounds, pace, contenders);
                 self.rows.extend(rows);
             }
@@ -281,9 +281,18 @@ fn rounds_asked() -> Option<usize> {
     Some(after.parse().expect("a number of rounds"))
 }
 
-/// Whether a case of this name, `QUESTION/CASE`, or one whose name begins so, is to be measured: the
-/// command line has a part of it, or nothing. Rounds may be asked for several.
+/// The argument that asks for the cases that are measured in rounds and for no others, because those are measured in
+/// processes of their own, or otherwise by all the time that they need, and an earlier process has done so.
+pub const ROUNDS_ALONE: &str = "--rounds-alone";
+
+/// Whether a case of this name, `QUESTION/CASE`, or one whose name begins so, is to be measured, one that
+/// the bench measures in its own way.
 pub fn wanted(name: &str) -> bool {
+    is_named(name) && !std::env::args().any(|argument| argument == ROUNDS_ALONE)
+}
+
+/// Whether the command line has a part of this name, or no names. Rounds may be asked for several.
+fn is_named(name: &str) -> bool {
     let filters = filters();
     let asks = |filter: &String| name.contains(filter.as_str()) || filter.starts_with(name);
     filters.is_empty() || filters.iter().any(asks)

@@ -146,9 +146,10 @@ pub struct Processors {
     all: Ticks,
     /// The one that this thread was on.
     here: Ticks,
-    /// Ticks of this process, of its children that have ended, and of who has started it: that takes turns with
-    /// it (`beside.rs`).
+    /// Ticks of this process, of its children that have ended, and of the one that takes turns with it.
     own: f64,
+    /// The number of that one, if there is one.
+    beside: Option<u32>,
 }
 
 /// Ticks of the kernel's clock.
@@ -170,8 +171,9 @@ pub struct Others {
 }
 
 impl Processors {
-    /// Up to now, for a thread that stays on `processor`, where the system tells.
-    pub fn now(processor: usize) -> Option<Processors> {
+    /// Up to now, for a thread that stays on `processor`, where the system tells. What the process `beside` does is not
+    /// somebody else's: it takes turns with this one (`beside.rs`).
+    pub fn now(processor: usize, beside: Option<u32>) -> Option<Processors> {
         let text = fs::read_to_string("/proc/stat").ok()?;
         let ticks = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -188,13 +190,15 @@ impl Processors {
         Some(Processors {
             all: ticks("cpu ")?,
             here: ticks(&format!("cpu{processor} "))?,
-            own: spent("self", 4)? + spent(&parent(), 2).unwrap_or_default(),
+            own: spent("self", 4)?
+                + beside.and_then(|id| spent(&id.to_string(), 2)).unwrap_or_default(),
+            beside,
         })
     }
 
     /// What somebody else has used since then.
     pub fn used_by_others(self, processor: usize) -> Option<Others> {
-        let now = Processors::now(processor)?;
+        let now = Processors::now(processor, self.beside)?;
         let own = now.own - self.own;
         let part = |now: Ticks, then: Ticks| {
             let others = now.busy - then.busy - own;
@@ -202,14 +206,6 @@ impl Processors {
         };
         Some(Others { all: part(now.all, self.all), here: part(now.here, self.here) })
     }
-}
-
-/// The number of the process that has started this one.
-fn parent() -> String {
-    #[cfg(unix)]
-    return std::os::unix::process::parent_id().to_string();
-    #[cfg(not(unix))]
-    String::new()
 }
 
 #[cfg(all(test, target_os = "linux"))]

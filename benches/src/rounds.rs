@@ -24,7 +24,8 @@ const TRIES: usize = 3;
 /// Rounds are repeated as long as the quiet ones have not come to the number wanted, up to so many
 /// times that number.
 const MOST: usize = 3;
-/// A figure whose ninetieth percentile is this many times its tenth is noisy.
+/// A figure whose ninetieth percentile is this many times its tenth is noisy, and one that is so many times as large in
+/// one process as in another.
 const SPREAD: f64 = 1.25;
 /// Figures that spread no further than this need only half the rounds.
 const NARROW: f64 = 1.06;
@@ -45,7 +46,7 @@ pub struct Figures {
     pub high: f64,
 }
 
-/// How quietly a figure was measured.
+/// How quietly a figure was measured. Of several processes: what they have together, or the median of what each has.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Quiet {
     /// Rounds that count.
@@ -67,6 +68,27 @@ pub struct Quiet {
     /// Whether the figure spreads so far, or others did so much, or the pace was so far from the best of the run,
     /// that it should be measured again on a quiet machine.
     pub noisy: bool,
+}
+
+impl Quiet {
+    /// How quiet it was in some processes that have measured the same. `None` if they have not measured in rounds.
+    pub(crate) fn of_processes(all: &[Quiet], differ: bool) -> Option<Quiet> {
+        let median = |of: fn(&Quiet) -> Option<f64>| {
+            let mut all: Vec<f64> = all.iter().filter_map(of).collect();
+            all.sort_by(f64::total_cmp);
+            all.get(all.len() / 2).copied()
+        };
+        Some(Quiet {
+            rounds: all.iter().map(|quiet| quiet.rounds).sum(),
+            dropped: all.iter().map(|quiet| quiet.dropped).sum(),
+            others: median(|quiet| Some(quiet.others))?,
+            here: median(|quiet| Some(quiet.here))?,
+            disturbed: median(|quiet| Some(quiet.disturbed))?,
+            pace: median(|quiet| quiet.pace),
+            best_pace: all.iter().filter_map(|quiet| quiet.best_pace).min_by(f64::total_cmp),
+            noisy: differ || all.iter().filter(|quiet| quiet.noisy).count() * 2 > all.len(),
+        })
+    }
 }
 
 /// One contender's copies, and how often they do their operation in a turn.
@@ -162,7 +184,7 @@ pub fn measure(
     }
     let fit = patience.as_nanos() / round(&runners).as_nanos().max(1);
     let wanted = wanted.min(fit as usize).max(3);
-    let processors = Processors::now(last_processor());
+    let processors = Processors::now(last_processor(), beside.process());
     let mut rounds: Vec<Round> = Vec::new();
     let start = Instant::now();
     while !are_enough(&rounds, wanted) {
@@ -192,7 +214,7 @@ pub fn measure(
             disturbed: rounded(disturbed),
             pace: Some(rounded(paces[paces.len() / 2])),
             best_pace: Some(rounded(paces[0])),
-            noisy: spreads(figures, SPREAD) || disturbed > SHARED || others.here > SHARED,
+            noisy: spreads(figures.low, figures.high) || disturbed > SHARED || others.here > SHARED,
         };
         (figures, quiet)
     };
@@ -231,7 +253,10 @@ fn are_enough(rounds: &[Round], wanted: usize) -> bool {
         many if many >= wanted => are_quiet(rounds, wanted),
         many if many >= 5 && many >= wanted.div_ceil(2) => {
             let all: Vec<&Round> = rounds.iter().collect();
-            let narrow = |who| !spreads(figures(&all, who), NARROW);
+            let narrow = |who| {
+                let Figures { low, high, .. } = figures(&all, who);
+                high <= low * NARROW
+            };
             all.iter().all(|round| round.disturbed == 0) && (0..all[0].times.len()).all(narrow)
         }
         _ => false,
@@ -243,7 +268,7 @@ fn are_quiet(rounds: &[Round], wanted: usize) -> bool {
     let quiet = quietest(rounds, wanted);
     let contenders = quiet.first().map_or(0, |round| round.times.len());
     quiet.iter().all(|round| round.disturbed == 0)
-        && (0..contenders).all(|who| !spreads(figures(&quiet, who), SPREAD))
+        && (0..contenders).map(|who| figures(&quiet, who)).all(|each| !spreads(each.low, each.high))
 }
 
 /// So many of the rounds, those that were least disturbed, and of these those of the best pace.
@@ -261,8 +286,9 @@ fn figures(rounds: &[&Round], who: usize) -> Figures {
     Figures { median: at(0.5), low: at(0.1), high: at(0.9) }
 }
 
-fn spreads(figures: Figures, most: f64) -> bool {
-    figures.high > figures.low * most
+/// Whether they are too far from each other.
+pub(crate) fn spreads(low: f64, high: f64) -> bool {
+    high > low * SPREAD
 }
 
 #[cfg(test)]

@@ -1,8 +1,15 @@
-//! Two threads that work together, each on a processor of its own.
+//! Threads of benches: two that work together, which processor one stays on, and that there is more than one.
 
 use std::sync::{Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// Makes this a process that has had more than one thread, as most programs are and as every bench with a rival that has
+/// threads is: the system's allocator takes locks from then on, which all pay that allocate. Otherwise a case would cost
+/// less before such a rival's first turn than after it.
+pub fn no_longer_alone() {
+    std::thread::spawn(|| ()).join().expect("it does nothing");
+}
 
 /// Runs both at once, on two threads, and says how long the first one took. They begin together when
 /// both are `ready`, which is not timed: each gets a function that it calls at that point.

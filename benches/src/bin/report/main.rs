@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         ["--full"] => measure("full", false),
         ["--twice"] => measure("quick", true),
         ["--full", "--twice"] | ["--twice", "--full"] => measure("full", true),
+        [second::SECOND] => second::answer(),
         ["--readme"] => All::read().and_then(|all| pages::write(&all, true)),
         ["--check"] => All::read().and_then(|all| pages::check(&all)),
         [filter] if !filter.starts_with('-') => look_at(filter),

@@ -1,22 +1,22 @@
-//! Builds the benches and has them measure in rounds.
+//! Builds the benches and has them measure in rounds, in several processes each.
 
-use crate::second;
+use crate::second::{self, Second};
 use segno_benches::beside::BESIDE;
 use segno_benches::headlines::GROUPS;
-use segno_benches::question::ROUNDS;
+use segno_benches::question::{ROUNDS, ROUNDS_ALONE};
 use segno_benches::results::mark_slow;
-use segno_benches::row::{Row, take_sheet};
-use segno_benches::threads::last_processor;
+use segno_benches::row::{Row, of_processes, take_sheet};
 use serde_json::Value;
-use std::io::BufReader;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::thread;
 use std::time::Instant;
 
-/// Rounds that count, of the headlines alone and of everything.
+/// Rounds that count, of the headlines alone and of everything, in all processes together.
 const QUICK: usize = 15;
-const FULL: usize = 31;
+const FULL: usize = 33;
+/// So many processes measure the same, one after the other. A process has its code and its memory where chance has put
+/// them, all its copies of a loop alike.
+const PROCESSES: usize = 3;
 
 /// A program with a question.
 pub(crate) struct Bench {
@@ -145,31 +145,58 @@ fn noise(rows: &[Row], case: &str) -> (usize, f64) {
     (quiet().filter(|quiet| quiet.noisy).count(), pace)
 }
 
-/// Has a bench measure beside the second timing, and takes its sheet.
+/// Has a bench measure in several processes, and joins what they say.
 fn measure(bench: &Bench, rounds: usize, cases: &[String]) -> Result<Vec<Row>, String> {
+    let rounds = rounds.div_ceil(PROCESSES);
+    let first = in_process(bench, rounds, cases, false)?;
+    if first.iter().all(|row| row.quiet.is_none()) {
+        return Ok(first);
+    }
+    let mut others = Vec::new();
+    for _ in 1..PROCESSES {
+        others.extend(in_process(bench, rounds, cases, true)?);
+    }
+    let same = |one: &Row, other: &&Row| (&one.case, &one.who) == (&other.case, &other.who);
+    let joined = first.into_iter().map(|row| match row.quiet {
+        Some(_) => {
+            let again: Vec<Row> =
+                others.iter().filter(|other| same(&row, other)).cloned().collect();
+            of_processes([vec![row], again].concat())
+        }
+        None => row,
+    });
+    Ok(joined.collect())
+}
+
+/// Has a process of a bench measure beside one of the second timing, and takes their sheets. With `rounds_alone` it leaves
+/// out what is not measured in rounds.
+fn in_process(
+    bench: &Bench,
+    rounds: usize,
+    cases: &[String],
+    rounds_alone: bool,
+) -> Result<Vec<Row>, String> {
+    let name = &bench.name;
     // One of an earlier run must not be taken for this one's.
-    let _ = take_sheet(&bench.name);
+    let _ = take_sheet::<Row>(name);
     let mut command = Command::new(&bench.path);
     command.args(["--bench", ROUNDS, &rounds.to_string(), BESIDE]).args(cases);
+    command.args(rounds_alone.then_some(ROUNDS_ALONE));
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let mut child =
-        child.map_err(|error| format!("`{}` cannot be started: {error}", bench.name))?;
-    let (input, output) = (child.stdin.take(), child.stdout.take());
+    let mut first = child.map_err(|error| format!("`{name}` cannot be started: {error}"))?;
+    let (input, output) = (first.stdin.take(), first.stdout.take());
     let (input, output) = input.zip(output).ok_or("a bench without pipes")?;
-    // In a thread of its own, which stays on one processor: who is started by one that does would stay there, too.
-    let processor = last_processor();
-    let listen = || second::listen(processor, BufReader::new(output), input);
-    let opinions = thread::scope(|threads| threads.spawn(listen).join());
-    let opinions = opinions.map_err(|_| "the second timing panicked")?;
-    let status = child.wait().map_err(|error| format!("`{}`: {error}", bench.name))?;
+    let second = Second::start(input, output);
+    let status = first.wait().map_err(|error| format!("`{name}`: {error}"))?;
+    let opinions = second.and_then(Second::opinions)?;
     if !status.success() {
-        return Err(format!("the bench `{}` died ({status})", bench.name));
+        return Err(format!("the bench `{name}` died ({status})"));
     }
-    let mut rows = match take_sheet(&bench.name) {
+    let mut rows = match take_sheet(name) {
         Ok(rows) => rows,
         // It says itself why it measures nothing on this system.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(format!("the sheet of `{}`: {error}", bench.name)),
+        Err(error) => return Err(format!("the sheet of `{name}`: {error}")),
     };
     second::fill_in(&mut rows, opinions)?;
     Ok(rows)

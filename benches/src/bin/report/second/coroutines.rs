@@ -3,6 +3,8 @@
 use super::Row;
 use corosensei::CoroutineResult;
 use segno::{Coroutine, Generator, Outlet, Pauser, State};
+use segno_benches::copies;
+use segno_benches::copies::{shift, tell_apart};
 use segno_benches::tree::{Node, sum_of_keys};
 use std::hint::black_box;
 use std::sync::LazyLock;
@@ -16,85 +18,88 @@ pub(crate) const ROWS: &[Row] = &[
         case: "resume and pause",
         step: 1,
         who: &["corosensei", "plain call", "Coroutine"],
-        loops: || vec![Box::new(bare_switch()), Box::new(call()), Box::new(segno_switch())],
+        loops: || vec![copies!(bare_switch), copies!(call), copies!(segno_switch)],
     },
     Row {
         question: "switch",
         case: "a helper returns",
         step: 1,
         who: &["corosensei", "plain call", "Coroutine"],
-        loops: || vec![Box::new(bare_helper()), Box::new(call()), Box::new(segno_helper())],
+        loops: || vec![copies!(bare_helper), copies!(call), copies!(segno_helper)],
     },
     Row {
         question: "switch",
         case: "40 calls deep",
         step: 1,
         who: &["corosensei", "plain call", "Coroutine"],
-        loops: || vec![Box::new(bare_deep()), Box::new(call()), Box::new(segno_deep())],
+        loops: || vec![copies!(bare_deep), copies!(call), copies!(segno_deep)],
     },
     Row {
         question: "switch",
         case: "8 bytes",
         step: 1,
         who: &["corosensei", "Coroutine"],
-        loops: || vec![Box::new(bare_8()), Box::new(segno_8())],
+        loops: || vec![copies!(bare_8), copies!(segno_8)],
     },
     Row {
         question: "switch",
         case: "64 bytes",
         step: 1,
         who: &["corosensei", "Coroutine"],
-        loops: || vec![Box::new(bare_64()), Box::new(segno_64())],
+        loops: || vec![copies!(bare_64), copies!(segno_64)],
     },
     Row {
         question: "create",
         case: "one at a time",
         step: 1,
         who: &["boxed closure", "corosensei, kept stack", "Coroutine::new"],
-        loops: || vec![Box::new(boxed_call()), Box::new(bare_create()), Box::new(segno_create())],
+        loops: || vec![copies!(boxed_call), copies!(bare_create), copies!(segno_create)],
     },
     Row {
         question: "generator",
         case: "walk of 2^20 nodes",
         step: NODES,
         who: &["callback recursion", "corosensei", "Generator::new"],
-        loops: || vec![Box::new(plain_walk()), Box::new(bare_walk()), Box::new(segno_walk())],
+        loops: || vec![copies!(plain_walk), copies!(bare_walk), copies!(segno_walk)],
     },
 ];
 
 // The floors: a call that nothing is inlined into, a boxed closure made, called and dropped, and
 // the tree walked by recursion.
 
-fn call() -> impl FnMut(u64) {
+fn call<const PLACE: usize>() -> impl FnMut(u64) {
     #[inline(never)]
-    fn called(x: u64) -> u64 {
-        black_box(x)
+    fn called() {
+        black_box(());
     }
     |times| {
+        shift::<PLACE>();
         for _ in 0..times {
-            black_box(called(black_box(1)));
+            called();
         }
     }
 }
 
-fn boxed_call() -> impl FnMut(u64) {
+fn boxed_call<const PLACE: usize>() -> impl FnMut(u64) {
     |times| {
+        shift::<PLACE>();
         for i in 0..times {
-            let boxed: Box<dyn FnOnce(u64) -> u64> = Box::new(move |x| x + i);
-            black_box(black_box(boxed)(black_box(1)));
+            let boxed: Box<dyn FnOnce() -> u64> = Box::new(move || black_box(i));
+            assert_eq!(black_box(boxed)(), i);
         }
     }
 }
 
-fn plain_walk() -> impl FnMut(u64) {
-    fn walk(node: &Node, visit: &mut dyn FnMut(u64)) {
-        node.left.iter().for_each(|left| walk(left, visit));
+fn plain_walk<const PLACE: usize>() -> impl FnMut(u64) {
+    fn walk<const PLACE: usize>(node: &Node, visit: &mut dyn FnMut(u64)) {
+        node.left.iter().for_each(|left| walk::<PLACE>(left, visit));
+        tell_apart::<PLACE>();
         visit(node.key);
-        node.right.iter().for_each(|right| walk(right, visit));
+        node.right.iter().for_each(|right| walk::<PLACE>(right, visit));
     }
-    per_walk(|| {
+    per_walk::<PLACE>(|| {
         let mut sum = 0;
-        walk(&TREE, &mut |key| sum += key);
+        walk::<PLACE>(&TREE, &mut |key| sum += key);
         sum
     })
 }
@@ -103,8 +108,9 @@ fn plain_walk() -> impl FnMut(u64) {
 static TREE: LazyLock<Box<Node>> = LazyLock::new(|| Node::balanced(NODES));
 
 /// Walks until `times` nodes have been visited, and checks each walk.
-fn per_walk(mut walk: impl FnMut() -> u64) -> impl FnMut(u64) {
+fn per_walk<const PLACE: usize>(mut walk: impl FnMut() -> u64) -> impl FnMut(u64) {
     move |times| {
+        shift::<PLACE>();
         for _ in 0..times / NODES {
             assert_eq!(black_box(walk()), sum_of_keys(NODES), "the walk missed a node");
         }
@@ -117,8 +123,9 @@ type Bare<In, Out> = corosensei::Coroutine<In, Out, ()>;
 type Yielder<In, Out> = corosensei::Yielder<In, Out>;
 
 /// A loop that resumes `co` with `value` each time.
-fn bare_loop<T: Clone>(mut co: Bare<T, T>, value: T) -> impl FnMut(u64) {
+fn bare_loop<T: Clone, const PLACE: usize>(mut co: Bare<T, T>, value: T) -> impl FnMut(u64) {
     move |times| {
+        shift::<PLACE>();
         for _ in 0..times {
             let CoroutineResult::Yield(out) = co.resume(black_box(value.clone())) else {
                 unreachable!()
@@ -128,85 +135,91 @@ fn bare_loop<T: Clone>(mut co: Bare<T, T>, value: T) -> impl FnMut(u64) {
     }
 }
 
-fn bare_switch() -> impl FnMut(u64) {
+fn bare_switch<const PLACE: usize>() -> impl FnMut(u64) {
     let co = Bare::new(|yielder, ()| {
+        shift::<PLACE>();
         loop {
             yielder.suspend(());
         }
     });
-    bare_loop(co, ())
+    bare_loop::<_, PLACE>(co, ())
 }
 
-fn bare_helper() -> impl FnMut(u64) {
+fn bare_helper<const PLACE: usize>() -> impl FnMut(u64) {
     #[inline(never)]
-    fn helper(yielder: &Yielder<(), ()>) {
+    fn helper<const PLACE: usize>(yielder: &Yielder<(), ()>) {
+        tell_apart::<PLACE>();
         yielder.suspend(());
         black_box(());
     }
     let co = Bare::new(|yielder, ()| {
+        shift::<PLACE>();
         loop {
-            helper(yielder);
+            helper::<PLACE>(yielder);
         }
     });
-    bare_loop(co, ())
+    bare_loop::<_, PLACE>(co, ())
 }
 
-fn bare_deep() -> impl FnMut(u64) {
+fn bare_deep<const PLACE: usize>() -> impl FnMut(u64) {
     #[inline(never)]
-    fn descend(depth: u32, yielder: &Yielder<(), ()>) {
+    fn descend<const PLACE: usize>(depth: u32, yielder: &Yielder<(), ()>) {
         if black_box(depth) > 1 {
-            descend(depth - 1, yielder);
+            descend::<PLACE>(depth - 1, yielder);
             black_box(());
         } else {
+            shift::<PLACE>();
             loop {
                 yielder.suspend(());
             }
         }
     }
-    let co = Bare::new(|yielder, ()| descend(40, yielder));
-    bare_loop(co, ())
+    let co = Bare::new(|yielder, ()| descend::<PLACE>(40, yielder));
+    bare_loop::<_, PLACE>(co, ())
 }
 
-fn bare_8() -> impl FnMut(u64) {
+fn bare_8<const PLACE: usize>() -> impl FnMut(u64) {
     let co = Bare::new(|yielder, mut x: u64| {
+        shift::<PLACE>();
         loop {
             x = yielder.suspend(black_box(x));
         }
     });
-    bare_loop(co, 1)
+    bare_loop::<_, PLACE>(co, 1)
 }
 
-fn bare_64() -> impl FnMut(u64) {
+fn bare_64<const PLACE: usize>() -> impl FnMut(u64) {
     let co = Bare::new(|yielder, mut x: [u64; 8]| {
+        shift::<PLACE>();
         loop {
             x = yielder.suspend(black_box(x));
         }
     });
-    bare_loop(co, [1; 8])
+    bare_loop::<_, PLACE>(co, [1; 8])
 }
 
-fn bare_create() -> impl FnMut(u64) {
-    let mut kept = Some(corosensei::stack::DefaultStack::default());
+fn bare_create<const PLACE: usize>() -> impl FnMut(u64) {
+    let mut kept = vec![corosensei::stack::DefaultStack::default()];
     move |times| {
+        shift::<PLACE>();
         for i in 0..times {
-            let stack = kept.take().expect("put back below");
-            let mut co =
-                corosensei::Coroutine::<u64, (), u64>::with_stack(stack, move |_, x| x + i);
-            let CoroutineResult::Return(sum) = co.resume(black_box(1)) else { unreachable!() };
-            black_box(sum);
-            kept = Some(co.into_stack());
+            let (i, stack) = (black_box(i), kept.pop().unwrap_or_default());
+            let mut co = corosensei::Coroutine::<(), (), u64>::with_stack(stack, move |_, ()| i);
+            assert!(co.resume(()).as_return() == Some(i), "it returns what it has captured");
+            kept.push(co.into_stack());
         }
     }
 }
 
-fn bare_walk() -> impl FnMut(u64) {
-    fn walk(node: &Node, yielder: &Yielder<(), u64>) {
-        node.left.iter().for_each(|left| walk(left, yielder));
+fn bare_walk<const PLACE: usize>() -> impl FnMut(u64) {
+    fn walk<const PLACE: usize>(node: &Node, yielder: &Yielder<(), u64>) {
+        node.left.iter().for_each(|left| walk::<PLACE>(left, yielder));
+        tell_apart::<PLACE>();
         yielder.suspend(node.key);
-        node.right.iter().for_each(|right| walk(right, yielder));
+        node.right.iter().for_each(|right| walk::<PLACE>(right, yielder));
     }
-    per_walk(|| {
-        let mut co = Bare::new(|yielder, ()| walk(&TREE, yielder));
+    per_walk::<PLACE>(|| {
+        let mut co = Bare::new(|yielder, ()| walk::<PLACE>(&TREE, yielder));
         let mut sum = 0;
         while let CoroutineResult::Yield(key) = co.resume(()) {
             sum += key;
@@ -218,8 +231,12 @@ fn bare_walk() -> impl FnMut(u64) {
 // Segno, the same once more.
 
 /// A loop that resumes `co` with `value` each time.
-fn segno_loop<T: Clone + 'static>(mut co: Coroutine<T, T, ()>, value: T) -> impl FnMut(u64) {
+fn segno_loop<T: Clone + 'static, const PLACE: usize>(
+    mut co: Coroutine<T, T, ()>,
+    value: T,
+) -> impl FnMut(u64) {
     move |times| {
+        shift::<PLACE>();
         for _ in 0..times {
             let State::Paused(out) = co.resume(black_box(value.clone())) else { unreachable!() };
             black_box(out);
@@ -227,78 +244,86 @@ fn segno_loop<T: Clone + 'static>(mut co: Coroutine<T, T, ()>, value: T) -> impl
     }
 }
 
-fn segno_switch() -> impl FnMut(u64) {
+fn segno_switch<const PLACE: usize>() -> impl FnMut(u64) {
     let co = Coroutine::new(|co: &Pauser<(), ()>, ()| {
+        shift::<PLACE>();
         loop {
             co.pause(());
         }
     });
-    segno_loop::<()>(co, ())
+    segno_loop::<(), PLACE>(co, ())
 }
 
-fn segno_helper() -> impl FnMut(u64) {
+fn segno_helper<const PLACE: usize>() -> impl FnMut(u64) {
     #[inline(never)]
-    fn helper(co: &Pauser<(), ()>) {
+    fn helper<const PLACE: usize>(co: &Pauser<(), ()>) {
+        tell_apart::<PLACE>();
         co.pause(());
         black_box(());
     }
     let co = Coroutine::new(|co: &Pauser<(), ()>, ()| {
+        shift::<PLACE>();
         loop {
-            helper(co);
+            helper::<PLACE>(co);
         }
     });
-    segno_loop::<()>(co, ())
+    segno_loop::<(), PLACE>(co, ())
 }
 
-fn segno_deep() -> impl FnMut(u64) {
+fn segno_deep<const PLACE: usize>() -> impl FnMut(u64) {
     #[inline(never)]
-    fn descend(depth: u32, co: &Pauser<(), ()>) {
+    fn descend<const PLACE: usize>(depth: u32, co: &Pauser<(), ()>) {
         if black_box(depth) > 1 {
-            descend(depth - 1, co);
+            descend::<PLACE>(depth - 1, co);
             black_box(());
         } else {
+            shift::<PLACE>();
             loop {
                 co.pause(());
             }
         }
     }
-    let co = Coroutine::new(|co: &Pauser<(), ()>, ()| descend(40, co));
-    segno_loop::<()>(co, ())
+    let co = Coroutine::new(|co: &Pauser<(), ()>, ()| descend::<PLACE>(40, co));
+    segno_loop::<(), PLACE>(co, ())
 }
 
-fn segno_8() -> impl FnMut(u64) {
+fn segno_8<const PLACE: usize>() -> impl FnMut(u64) {
     let co = Coroutine::new(|co: &Pauser<u64, u64>, mut x: u64| {
+        shift::<PLACE>();
         loop {
             x = co.pause(black_box(x));
         }
     });
-    segno_loop::<u64>(co, 1)
+    segno_loop::<u64, PLACE>(co, 1)
 }
 
-fn segno_64() -> impl FnMut(u64) {
+fn segno_64<const PLACE: usize>() -> impl FnMut(u64) {
     let co = Coroutine::new(|co: &Pauser<[u64; 8], [u64; 8]>, mut x: [u64; 8]| {
+        shift::<PLACE>();
         loop {
             x = co.pause(black_box(x));
         }
     });
-    segno_loop::<[u64; 8]>(co, [1; 8])
+    segno_loop::<[u64; 8], PLACE>(co, [1; 8])
 }
 
-fn segno_create() -> impl FnMut(u64) {
+fn segno_create<const PLACE: usize>() -> impl FnMut(u64) {
     |times| {
+        shift::<PLACE>();
         for i in 0..times {
-            let mut co = Coroutine::new(move |_: &Pauser<u64, ()>, x: u64| x + i);
-            let State::Complete(sum) = co.resume(black_box(1)) else { unreachable!() };
-            black_box(sum);
+            let mut co = Coroutine::new(move |_: &Pauser<(), ()>, ()| black_box(i));
+            let State::Complete(number) = co.resume(()) else { unreachable!() };
+            assert_eq!(number, i);
         }
     }
 }
 
-fn segno_walk() -> impl FnMut(u64) {
-    fn walk(node: &Node, out: &Outlet<u64>) {
-        node.left.iter().for_each(|left| walk(left, out));
+fn segno_walk<const PLACE: usize>() -> impl FnMut(u64) {
+    fn walk<const PLACE: usize>(node: &Node, out: &Outlet<u64>) {
+        node.left.iter().for_each(|left| walk::<PLACE>(left, out));
+        tell_apart::<PLACE>();
         out.pause(node.key);
-        node.right.iter().for_each(|right| walk(right, out));
+        node.right.iter().for_each(|right| walk::<PLACE>(right, out));
     }
-    per_walk(|| Generator::new(|out: &Outlet<u64>| walk(&TREE, out)).sum())
+    per_walk::<PLACE>(|| Generator::new(|out: &Outlet<u64>| walk::<PLACE>(&TREE, out)).sum())
 }
