@@ -943,6 +943,58 @@ fn tasks_that_join_each_other_are_a_deadlock() {
 }
 
 #[test]
+fn every_circle_is_found_once_and_begins_with_its_first_task() {
+    let mut events = virtually();
+    // Joins the task of that place, once all are spawned.
+    let joins = |place: usize, handles: &Rc<RefCell<Vec<Option<JoinHandle<()>>>>>| {
+        let handles = handles.clone();
+        move || {
+            segno::yield_now();
+            let other = handles.borrow_mut()[place].take().unwrap();
+            other.join().unwrap();
+        }
+    };
+    // The first waits for the fourth, that for the second, that for the first; the third and the sixth for each other; the
+    // fifth for the last, which waits for nobody.
+    let handles = Rc::new(RefCell::new(Vec::new()));
+    for place in [3, 0, 5, 1, 6, 2] {
+        let task = events.spawn(joins(place, &handles));
+        handles.borrow_mut().push(Some(task));
+    }
+    let stuck = events.spawn(segno::pause);
+    handles.borrow_mut().push(Some(stuck));
+    let report = deadlock_of(events.run(|| segno::sleep(Duration::MAX)));
+    let ids: Vec<_> = report.tasks().iter().map(|task| task.id()).collect();
+    let cycles = report.cycles();
+    assert_eq!(cycles, [vec![ids[0], ids[3], ids[1]], vec![ids[2], ids[5]]], "{report}");
+    let text = report.to_string();
+    assert_eq!(text.matches("in a circle").count(), 2, "{text}");
+}
+
+#[test]
+fn the_report_of_many_tasks_is_short_and_soon_there() {
+    const MANY: usize = 40_000;
+    in_time(|| {
+        let mut events = virtually();
+        let lock = Arc::new(segno::sync::Mutex::new(()));
+        let report = deadlock_of(events.run(|| {
+            for _ in 0..MANY {
+                let lock = lock.clone();
+                drop(segno::spawn(move || drop(lock.lock())));
+            }
+            let _held = lock.lock();
+            segno::pause();
+        }));
+        assert_eq!(report.tasks().len(), MANY + 1);
+        assert!(report.cycles().is_empty());
+        let text = report.to_string();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 52, "{text}");
+        assert_eq!(lines[51], format!("  and {} more tasks that wait", MANY + 1 - 50));
+    });
+}
+
+#[test]
 fn a_deadlock_makes_segno_run_panic_after_everything_is_home() {
     let mut events = virtually();
     let tally = Tally::default();

@@ -403,6 +403,7 @@ fn shutdown_tells_who_has_not_ended() {
     assert_eq!(error.waiting().len(), 1);
     assert_eq!(error.waiting()[0].name(), Some("stubborn"));
     assert_eq!(error.busy().len(), 1);
+    assert_eq!(error.busy()[0].name(), None, "nobody can ask its loop");
     let text = error.to_string();
     assert!(
         text.contains("`stubborn`") && text.contains("waits in `sleep` at tests/pool.rs"),
@@ -762,7 +763,7 @@ fn shutdown_tells_who_goes_on_and_on() {
     let pool = mill(1);
     let (open, begun) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let (ends, begins) = (open.clone(), begun.clone());
-    let restless = pool.spawn(move || {
+    let restless = pool.task("restless").spawn(move || {
         segno::shield(|| {
             begins.store(true, SeqCst);
             while !ends.load(SeqCst) {
@@ -776,7 +777,8 @@ fn shutdown_tells_who_goes_on_and_on() {
     let error = pool.shutdown(A_MOMENT).unwrap_err();
     assert!(error.waiting().is_empty());
     assert!(error.busy().len() == 1 && error.busy()[0].pauses());
-    assert!(error.to_string().contains("(spawned at tests/pool.rs"), "{error}");
+    assert_eq!(error.busy()[0].name(), Some("restless"));
+    assert!(error.to_string().contains("`restless` (spawned at tests/pool.rs"), "{error}");
     assert!(error.to_string().contains("goes on and on"), "{error}");
     open.store(true, SeqCst);
     assert!(restless.join().is_ok());

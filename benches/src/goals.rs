@@ -43,7 +43,9 @@ const fn goal(
 }
 
 /// All of them. Of switch, create and yield the floor beside a goal is the one that it was set by; of the others,
-/// which were set by prototypes and rivals, what the floor's row took on that kind of machine while it was quiet.
+/// which were set by prototypes and rivals, what the floor's row took on that kind of machine while it was quiet. The
+/// floors of spawn have been quickened since, to 0.45 of their time for one task and to 0.73 for a thousand, as measured
+/// one beside the other; what they took then is multiplied by that.
 pub const GOALS: &[Goal] = &[
     goal(
         "resume and pause",
@@ -86,25 +88,25 @@ pub const GOALS: &[Goal] = &[
     goal(
         "child of a scope, one at a time",
         ["spawn", "one at a time", "scope"],
-        Beside(20.0, "ns", 10.5),
+        Beside(20.0, "ns", 10.5 * 0.45),
         SPAWN,
     ),
     goal(
         "child of a scope, 1,000 at once",
         ["spawn", "1,000 at once", "scope"],
-        Beside(20.0, "ns", 30.4),
+        Beside(20.0, "ns", 30.4 * 0.73),
         SPAWN,
     ),
     goal(
         "spawn and join, one at a time",
         ["spawn", "one at a time", "spawn"],
-        Beside(40.0, "ns", 10.5),
+        Beside(40.0, "ns", 10.5 * 0.45),
         SPAWN,
     ),
     goal(
         "spawn and join, 1,000 at once",
         ["spawn", "1,000 at once", "spawn"],
-        Beside(35.0, "ns", 30.4),
+        Beside(35.0, "ns", 30.4 * 0.73),
         SPAWN,
     ),
     goal(

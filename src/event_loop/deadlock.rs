@@ -1,6 +1,7 @@
 //! What a loop says when nothing on it can ever go on.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
@@ -81,6 +82,8 @@ impl fmt::Display for StuckTask {
 /// only while no [`Waker`](crate::Waker) of the loop's tasks exists, since nobody knows where it may be used:
 /// drop wakers that are no longer wanted. A task that waits for a channel of the room [`sync`](crate::sync) counts as stuck
 /// also if another thread has the other end: hold an [`external`](crate::external) guard while that is to come.
+///
+/// As a text it has a line for each task, of the first fifty, and one for each circle.
 #[derive(Clone, Debug)]
 pub struct DeadlockReport {
     /// The tasks, in the order in which they were spawned.
@@ -96,27 +99,40 @@ impl DeadlockReport {
     /// Tasks that wait for each other in a circle: each for the next one, and the last one for the first. Every circle
     /// once, beginning with the task that was spawned first.
     pub fn cycles(&self) -> Vec<Vec<TaskId>> {
-        let next = |of: TaskId| self.tasks.iter().find(|task| task.id == of)?.blocker;
-        let mut cycles: Vec<Vec<TaskId>> = Vec::new();
-        for task in &self.tasks {
-            // One task waits for one other, so from each there is one way to go, and it comes back or not.
-            let way = std::iter::successors(next(task.id), |at| next(*at));
-            let back = way.take(self.tasks.len()).position(|at| at == task.id);
-            let Some(steps) = back else { continue };
-            let cycle: Vec<_> =
-                std::iter::successors(Some(task.id), |at| next(*at)).take(steps + 1).collect();
-            // The others of the circle come later, and find it again.
-            if !cycles.iter().flatten().any(|seen| *seen == task.id) {
-                cycles.push(cycle);
-            }
-        }
-        cycles
+        let places = self.places();
+        let mut cycles = self.circles(&places);
+        cycles.sort_unstable();
+        let named = |circle: Vec<usize>| circle.into_iter().map(|at| self.tasks[at].id).collect();
+        cycles.into_iter().map(named).collect()
     }
 
-    /// A task as messages name it, shortly.
-    fn short(&self, id: TaskId) -> String {
-        let name = self.tasks.iter().find(|task| task.id == id).and_then(StuckTask::name);
-        name.map_or(format!("{id}"), |name| format!("`{name}`"))
+    /// Where each task is in the list.
+    fn places(&self) -> HashMap<TaskId, usize> {
+        self.tasks.iter().enumerate().map(|(at, task)| (task.id, at)).collect()
+    }
+
+    /// The circles, as places in the list, the least of each first.
+    fn circles(&self, places: &HashMap<TaskId, usize>) -> Vec<Vec<usize>> {
+        let next = |at: usize| places.get(&self.tasks[at].blocker?).copied();
+        // By which walk each task has been come to. One task waits for one other, so from each there is one way to go,
+        // and it ends, comes to an earlier walk, or back to a task of its own.
+        let mut walks = vec![None; self.tasks.len()];
+        let mut circles = Vec::new();
+        for start in 0..self.tasks.len() {
+            let mut at = Some(start);
+            while let Some(here) = at.filter(|here| walks[*here].is_none()) {
+                walks[here] = Some(start);
+                at = next(here);
+            }
+            let Some(back) = at.filter(|here| walks[*here] == Some(start)) else { continue };
+            let around = std::iter::successors(next(back), |at| next(*at));
+            let mut circle: Vec<usize> = around.take_while(|at| *at != back).collect();
+            circle.push(back);
+            let first = (0..circle.len()).min_by_key(|place| circle[*place]).unwrap_or_default();
+            circle.rotate_left(first);
+            circles.push(circle);
+        }
+        circles
     }
 
     /// Its tasks.
@@ -126,17 +142,18 @@ impl DeadlockReport {
 
     /// What there is to say about a loop.
     pub(crate) fn of(home: &Home) -> Self {
-        let stuck = home.all().filter_map(|task| describe(home, task));
+        let all: HashMap<u64, &Task> = home.all().map(|task| (task.identity(), task)).collect();
+        let stuck = home.all().filter_map(|task| describe(home, &all, task));
         Self { tasks: stuck.collect() }
     }
 }
 
-/// What there is to say about a task.
-fn describe(home: &Home, task: &'static Task) -> Option<StuckTask> {
+/// What there is to say about a task. `all` has the loop's tasks by who they are.
+fn describe(home: &Home, all: &HashMap<u64, &Task>, task: &'static Task) -> Option<StuckTask> {
     let wait = task.wait()?;
     debug_assert_eq!(task.state(), State::Paused);
     let named = |id: u64| {
-        let other = home.all().find(|other| id != 0 && other.identity() == id)?;
+        let other = all.get(&id).filter(|_| id != 0)?;
         Some(other.with_described(|described| format!("task {described}")))
     };
     let holder = task.waits_for_holder();
@@ -179,17 +196,42 @@ pub(super) fn waits_for_others(home: &Home) -> bool {
 impl fmt::Display for DeadlockReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "deadlock: nothing on this event loop can ever go on")?;
-        for task in &self.tasks {
-            write!(f, "\n  {task}")?;
-        }
-        for cycle in self.cycles() {
-            write!(f, "\n  in a circle: ")?;
-            for id in &cycle {
-                write!(f, "{} waits for ", self.short(*id))?;
+        listed(f, &self.tasks, "tasks that wait", |f, task| task.fmt(f))?;
+        let places = self.places();
+        let short = |id: &TaskId| match self.tasks[places[id]].name() {
+            Some(name) => format!("`{name}`"),
+            None => id.to_string(),
+        };
+        listed(f, &self.cycles(), "circles", |f, cycle| {
+            write!(f, "in a circle: ")?;
+            for id in cycle.iter().take(LISTED) {
+                write!(f, "{} waits for ", short(id))?;
             }
-            write!(f, "{}", self.short(cycle[0]))?;
-        }
-        Ok(())
+            match cycle.len().saturating_sub(LISTED) {
+                0 => write!(f, "{}", short(&cycle[0])),
+                more => write!(f, "{more} more, and the last of them for {}", short(&cycle[0])),
+            }
+        })
+    }
+}
+
+/// So many of a kind are listed in a text, and of the others how many there are.
+const LISTED: usize = 50;
+
+/// Lists them, a line for each that `line` writes; `what` they are.
+pub(crate) fn listed<T>(
+    f: &mut fmt::Formatter<'_>,
+    all: &[T],
+    what: &str,
+    line: impl Fn(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
+) -> fmt::Result {
+    for each in all.iter().take(LISTED) {
+        write!(f, "\n  ")?;
+        line(f, each)?;
+    }
+    match all.len().saturating_sub(LISTED) {
+        0 => Ok(()),
+        more => write!(f, "\n  and {more} more {what}"),
     }
 }
 

@@ -32,6 +32,7 @@ use std::thread;
 use std::time::Instant;
 
 pub use builder::LoopBuilder;
+pub(crate) use deadlock::listed;
 pub use deadlock::{DeadlockReport, RunError, StuckTask};
 pub use handle::{External, LoopClosed, LoopHandle, external, handle};
 pub use join::{JoinError, JoinHandle, Panic};

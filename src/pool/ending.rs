@@ -1,5 +1,6 @@
 //! The end of a pool, and who keeps it waiting.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::shared::Shared;
 use super::{Pool, is_inside};
-use crate::event_loop::{DeadlockReport, StuckTask};
+use crate::event_loop::{DeadlockReport, StuckTask, listed};
 use crate::scope::{shield, timeout};
 use crate::task::{Crew, Home, Message, Task, yield_now};
 
@@ -18,7 +19,8 @@ const REPLY: Duration = Duration::from_millis(100);
 
 /// A pool did not end in time: which of its tasks are left, and where they are.
 ///
-/// They go on ending, and the threads with them, when they can.
+/// They go on ending, and the threads with them, when they can. As a text it has a line for each task, of the first fifty
+/// that wait and of the first fifty that do not.
 #[derive(Clone, Debug)]
 pub struct Unfinished {
     /// The pool's name.
@@ -36,6 +38,8 @@ pub struct Unfinished {
 pub struct Busy {
     /// Which thread.
     thread: usize,
+    /// The task's name, if it has one and that can be told.
+    name: Option<Cow<'static, str>>,
     /// Where the task was spawned, if that can be told.
     spawned_at: Option<&'static Location<'static>>,
     /// Whether others have their turn there.
@@ -46,6 +50,11 @@ impl Busy {
     /// Which of the pool's threads it is, from 0 on.
     pub fn thread(&self) -> usize {
         self.thread
+    }
+
+    /// The task's name, if it has one and that can be told: a task that does not pause now and then cannot be asked.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// Where the task was spawned, if that can be told.
@@ -75,17 +84,17 @@ impl Unfinished {
 impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "pool `{}` has not ended within {:?}", self.name, self.within)?;
-        for task in &self.waiting {
-            write!(f, "\n  {task}")?;
-        }
-        for busy in &self.busy {
-            write!(f, "\n  thread `{}-{}` runs a task", self.name, busy.thread)?;
+        listed(f, &self.waiting, "tasks that wait", |f, task| task.fmt(f))?;
+        listed(f, &self.busy, "tasks that do not wait", |f, busy| {
+            write!(f, "thread `{}-{}` runs a task", self.name, busy.thread)?;
+            if let Some(name) = busy.name() {
+                write!(f, " `{name}`")?;
+            }
             if let Some(spawned_at) = busy.spawned_at {
                 write!(f, " (spawned at {spawned_at})")?;
             }
-            write!(f, " that {}", if busy.pauses { "goes on and on" } else { "does not pause" })?;
-        }
-        Ok(())
+            write!(f, " that {}", if busy.pauses { "goes on and on" } else { "does not pause" })
+        })
     }
 }
 
@@ -197,8 +206,9 @@ impl Unfinished {
             let reply = move |home: Option<&'static Home>| {
                 let left = home.map(|home| {
                     let goes_on = home.all().filter(|task| task.wait().is_none());
-                    let spawned_at = goes_on.map(Task::spawned_at).collect::<Vec<_>>();
-                    (DeadlockReport::of(home).into_tasks(), spawned_at)
+                    let named = goes_on.map(|task| (task.name(), task.spawned_at()));
+                    let named = named.collect::<Vec<_>>();
+                    (DeadlockReport::of(home).into_tasks(), named)
                 });
                 let reply = (who, left.unwrap_or_default());
                 replies.lock().unwrap_or_else(PoisonError::into_inner).push(reply);
@@ -221,14 +231,16 @@ impl Unfinished {
             .filter(|who| !shared.has_ended(*who) && replies.iter().all(|(other, _)| other != who));
         let silent = silent.map(|who| Busy {
             thread: who,
+            name: None,
             spawned_at: shared.running_at(who),
             pauses: false,
         });
         let (mut waiting, mut busy) = (Vec::new(), silent.collect::<Vec<_>>());
         for (thread, (waits, goes_on)) in replies {
             waiting.extend(waits);
-            busy.extend(goes_on.into_iter().map(|at| Busy {
+            busy.extend(goes_on.into_iter().map(|(name, at)| Busy {
                 thread,
+                name,
                 spawned_at: Some(at),
                 pauses: true,
             }));

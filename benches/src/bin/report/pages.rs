@@ -109,9 +109,9 @@ fn report(all: &All, alone: bool) -> Result<Vec<Part>, String> {
     parts.push(heading(2, "Timed twice"));
     let (agree, twice) = tables::agreeing(all);
     parts.push(Part::Text(format!(
-        "The headlines are timed a second time by other code, between the rounds of the first: one loop, wherever the \
-         compiler has put it. {agree} of {twice} figures agree within 20 %. Where the figure depends on \
-         where the code lies, as that of a bare switch does, they need not."
+        "The headlines are timed a second time by other code in another process, between the rounds of the first. \
+         {agree} of {twice} figures agree within 20 %. Those that do not are marked; most of them depend on where chance \
+         has put memory or code, which is drawn anew for each of the three processes that measure a case."
     )));
     parts.push(tables::timed_twice(all));
     if let Some(confirmed) = &all.results.confirmed {
@@ -156,8 +156,8 @@ fn about(all: &All) -> Result<String, String> {
     let confirmed = confirmed(all);
     Ok(format!(
         "Measured on {} on {}, {}: {set}. The contenders of a case take turns, pinned to one processor, and the \
-         quietest rounds count; the spread is from the tenth to the ninetieth percentile of those rounds. Others used \
-         {:.0} % of all processors meanwhile, {:.0} % of that one; {noisy} of {} figures that \
+         quietest rounds count. Three processes measure the same, and the median of their medians is the figure; the \
+         spread is from the lowest of their tenth percentiles to the highest of their ninetieth. Others used {:.0} % of all processors meanwhile, {:.0} % of that one; {noisy} of {} figures that \
          were measured so are noisy and marked `~`.{} \
          The rivals outside Rust were measured on {} in {} rounds, in processes of their own; others had {:.0} % of \
          their processor. {reached} of {goals} goals are reached.{confirmed}",
