@@ -209,8 +209,10 @@ const CASES: &[Case] = &[
         ],
         ways: &[
             way(Kind::Floor, "plain calls", skynet_plain).note("on one thread"),
+            way(Kind::Floor, "rayon, par_iter", skynet_rayon_iter).note(
+                "no task for each leaf: it cuts what is left in two as long as somebody is idle",
+            ),
             way(Kind::Rival, "rayon, scope", skynet_rayon_scope).note("cannot wait"),
-            way(Kind::Rival, "rayon, par_iter", skynet_rayon_iter).note("cannot wait"),
             way(Kind::Rival, "tokio", skynet_tokio).note("stackless"),
             way(Kind::Rival, "async-executor", skynet_executor).note("stackless"),
             way(Kind::Rival, "may", skynet_may),

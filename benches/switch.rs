@@ -19,8 +19,12 @@
 //! Fair, because the coroutine's side is written once, in `Body`, and compiled for each of them;
 //! because all have the same loop around the resume, and each the fastest of several copies of it
 //! (`src/copies.rs`). Stackless code has no frames: its helper is part of its state machine, and 40
-//! calls are 40 boxed futures, each of which polls the next one at every resume. The threads are
+//! calls of one function are 40 boxed futures, each of which polls the next one at every resume; 40 different functions
+//! (*nested futures*) are one future, in which each polls the next one, too. The threads are
 //! two, so a second processor helps or hurts them as the system likes.
+
+// Forty futures, each with the next one inside.
+#![recursion_limit = "512"]
 
 use segno_benches::copies;
 use segno_benches::copies::{Copy, shift};
@@ -39,7 +43,10 @@ fn main() {
     let mut question = Question::new("switch");
     question.case("resume and pause", 1, contenders::<(), Inlined>());
     question.case("a helper returns", 1, contenders::<(), Helper>());
-    question.case("40 calls deep", 1, contenders::<(), Deep>());
+    let nested = Contender::rival("nested futures", copies!(future, (), Nested));
+    let nested = nested.note("stackless; 40 functions, because none may call itself");
+    let deep = [contenders::<(), Deep>(), vec![nested]].into_iter().flatten();
+    question.case("40 calls deep", 1, deep.collect());
     question.case("8 bytes", 1, contenders::<u64, Inlined>());
     question.case("64 bytes", 1, contenders::<[u64; 8], Inlined>());
     question.finish();
@@ -50,8 +57,8 @@ fn contenders<T: Value, B: Body>() -> Vec<Contender> {
         Contender::floor("corosensei", copies!(bare, T, B)),
         Contender::floor("plain call", copies!(call, T)).note("pauses nothing"),
         Contender::rival("generator", copies!(generator, T, B)),
-        Contender::rival("genawaiter::rc", copies!(genawaiter, T, B)).note("stackless"),
-        Contender::rival("boxed future", copies!(future, T, B)).note("stackless, polled by hand"),
+        Contender::rival("genawaiter::rc", copies!(genawaiter, T, B)).note(B::STACKLESS),
+        Contender::rival("boxed future", copies!(future, T, B)).note(B::STACKLESS),
         Contender::rival("OS thread, channels", vec![Box::new(threads::<T, B>()) as Copy]),
         Contender::segno("Coroutine", copies!(segno, T, B)),
     ]
@@ -73,6 +80,9 @@ trait AsyncPause<T> {
 
 /// The coroutine's side: pauses for ever.
 trait Body: 'static {
+    /// What to know of it where it has no stack.
+    const STACKLESS: &str = "stackless";
+
     fn run<const COPY: usize, T: Value>(co: impl Pause<T>) -> Infallible;
     async fn run_async<const COPY: usize, T: Value>(co: impl AsyncPause<T>) -> Infallible;
 }
@@ -133,6 +143,8 @@ impl Deep {
 }
 
 impl Body for Deep {
+    const STACKLESS: &str = "stackless; a boxed future for each call";
+
     #[inline(always)]
     fn run<const COPY: usize, T: Value>(co: impl Pause<T>) -> Infallible {
         #[inline(never)]
@@ -159,6 +171,47 @@ impl Body for Deep {
         descend::<COPY, T>(Deep::CALLS, co).await
     }
 }
+
+/// As [`Deep`], and where there are no stacks each call is of another function, so that one future has room for all.
+struct Nested;
+
+impl Body for Nested {
+    #[inline(always)]
+    fn run<const COPY: usize, T: Value>(co: impl Pause<T>) -> Infallible {
+        Deep::run::<COPY, T>(co)
+    }
+
+    async fn run_async<const COPY: usize, T: Value>(co: impl AsyncPause<T>) -> Infallible {
+        Forty::descend::<COPY, T>(co).await
+    }
+}
+
+/// A function that calls the one below it, or pauses.
+trait Level {
+    async fn descend<const COPY: usize, T: Value>(co: impl AsyncPause<T>) -> Infallible;
+}
+
+/// The last one.
+struct Bottom;
+
+impl Level for Bottom {
+    async fn descend<const COPY: usize, T: Value>(co: impl AsyncPause<T>) -> Infallible {
+        Inlined::run_async::<COPY, T>(co).await
+    }
+}
+
+/// One above `L`.
+struct Above<L>(L);
+
+impl<L: Level> Level for Above<L> {
+    async fn descend<const COPY: usize, T: Value>(co: impl AsyncPause<T>) -> Infallible {
+        L::descend::<COPY, T>(co).await
+    }
+}
+
+/// Ten above another one, and forty above the last.
+type Ten<L> = Above<Above<Above<Above<Above<Above<Above<Above<Above<Above<L>>>>>>>>>>;
+type Forty = Ten<Ten<Ten<Ten<Bottom>>>>;
 
 /// The resumer's side, the same for all: resumes again and again. What comes out is used up where it does, because
 /// it would have to be copied to come here.

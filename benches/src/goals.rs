@@ -122,7 +122,7 @@ pub const GOALS: &[Goal] = &[
         CHANNEL,
     ),
     goal(
-        "the same, both ends on one loop",
+        "a value there and one back, both ends on one loop",
         ["channel", "ping-pong, round trip", "bounded(1)"],
         Beside(20.0, "ns", 5.13),
         CHANNEL,
@@ -134,7 +134,7 @@ pub const GOALS: &[Goal] = &[
         CHANNEL,
     ),
     goal(
-        "the same, both ends on one loop",
+        "a value through bounded(128), both ends on one loop",
         ["channel", "stream of bounded(128)", "bounded(128)"],
         Beside(4.0, "ns", 2.60),
         CHANNEL,
@@ -170,7 +170,7 @@ pub const GOALS: &[Goal] = &[
         POOL,
     ),
     goal(
-        "2 workers",
+        "skynet on a pool, 2 workers",
         ["pool", "skynet, 1,000,000 leaves, 2 workers", "scope, joined"],
         Beside(50.0, "ms", 1.35),
         POOL,
@@ -182,7 +182,7 @@ pub const GOALS: &[Goal] = &[
         POOL,
     ),
     goal(
-        "2 workers",
+        "fib(30) on a pool, 2 workers",
         ["pool", "fib(30) with cutoff 10, 2 workers", "pool::join"],
         Beside(1.6, "ms", 1.64),
         POOL,
@@ -194,7 +194,7 @@ pub const GOALS: &[Goal] = &[
         POOL,
     ),
     goal(
-        "2 workers",
+        "1,000 children of a pool's scope, each, 2 workers",
         ["pool", "1,000 spawned, then joined, each, 2 workers", "scope"],
         Beside(60.0, "ns", 9.58),
         POOL,
@@ -206,7 +206,7 @@ pub const GOALS: &[Goal] = &[
         POOL_SPAWN,
     ),
     goal(
-        "2 workers",
+        "1,000 tasks of a pool, each, 2 workers",
         ["pool", "1,000 spawned, then joined, each, 2 workers", "pool::spawn"],
         Beside(60.0, "ns", 9.58),
         POOL_SPAWN,

@@ -17,6 +17,9 @@ pub struct Machine {
     pub kernel: String,
     /// The compiler.
     pub rustc: String,
+    /// What was measured: the commit of the repository, with a `+` where something has been changed since.
+    #[serde(default)]
+    pub commit: String,
     /// The library's version and its rivals'.
     pub versions: BTreeMap<String, String>,
 }
@@ -29,6 +32,7 @@ pub fn describe() -> Machine {
         cpu: format!("{} x {cpus}", cpu_name().unwrap_or_else(unknown)),
         kernel: said_by("uname", &["-srm"]),
         rustc: said_by("rustc", &["--version"]),
+        commit: commit(),
         versions: versions(),
     }
 }
@@ -38,6 +42,13 @@ pub fn said_by(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().ok();
     let text = output.and_then(|output| String::from_utf8(output.stdout).ok());
     text.and_then(|text| text.lines().next().map(str::to_owned)).unwrap_or_else(unknown)
+}
+
+/// Where the repository is.
+fn commit() -> String {
+    let changed = said_by("git", &["status", "--porcelain", "--untracked-files=no"]);
+    let changed = if changed == unknown() { "" } else { "+" };
+    said_by("git", &["rev-parse", "--short", "HEAD"]) + changed
 }
 
 fn unknown() -> String {

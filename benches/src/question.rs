@@ -40,7 +40,7 @@ pub struct Contender {
 }
 
 impl Contender {
-    /// The least that can be hoped for. The first contender of a case is one.
+    /// The barest way that we know. The first contender of a case is one.
     pub fn floor(who: &'static str, copies: Vec<Copy>) -> Contender {
         Contender { kind: Kind::Floor, who, copies: timed(copies), note: "" }
     }

@@ -4,7 +4,7 @@
 //!
 //! ```json
 //! { "format": 2, "set": "full",
-//!   "machine": { "date": "..", "cpu": "..", "kernel": "..", "rustc": "..",
+//!   "machine": { "date": "..", "cpu": "..", "kernel": "..", "rustc": "..", "commit": "..",
 //!                "versions": { "corosensei": "..", "segno": ".." } },
 //!   "rows": [ { "question": "switch", "case": "resume and pause", "who": "corosensei",
 //!               "kind": "floor", "unit": "ns", "value": 2.1, "low": 2.0, "high": 2.2, "note": "",
@@ -14,7 +14,8 @@
 //!   "confirmed": { "date": "..", "agree": 140, "of": 144, "unlike": [ ".." ] } }
 //! ```
 //!
-//! The first floor of each case is what it is compared with. Smaller is better in every unit. A `value` of
+//! The first floor of each case is what it is compared with. The machine's `commit` is that of the repository while it was
+//! measured. Smaller is better in every unit. A `value` of
 //! `null` is a rival that could not do it; its note says why.
 
 use crate::machine::Machine;
@@ -306,9 +307,23 @@ impl Case {
 }
 
 impl Row {
-    /// Whether it has no stack of its own while it is paused.
+    /// Whether it has no stack of its own while it is paused: its note says so, or it is one of those that never have,
+    /// whatever they are asked.
     pub fn is_stackless(&self) -> bool {
-        self.note.contains("stackless")
+        const NEVER_A_STACK: [&str; 10] = [
+            "async-channel",
+            "async-executor",
+            "async-io",
+            "async-lock",
+            "bare future",
+            "boxed future",
+            "future",
+            "genawaiter",
+            "nested futures",
+            "tokio",
+        ];
+        let named = NEVER_A_STACK.iter().any(|name| self.who.starts_with(name));
+        self.kind == Kind::Rival && (named || self.note.contains("stackless"))
     }
 
     /// Its figure by another's.

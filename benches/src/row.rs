@@ -125,7 +125,8 @@ impl fmt::Display for Row {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Less than this cannot be hoped for.
+    /// The barest way that we know to do it, or to do less: without tasks, results, wakers or checks. It is a measure, and
+    /// not a proof: who fetches ahead from memory, or keeps what it could do without, can be quicker.
     Floor,
     /// Another way to do the same.
     Rival,

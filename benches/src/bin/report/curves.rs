@@ -125,7 +125,9 @@ fn draw_into(svg: &mut String, name: &str, cases: &[&Case]) -> Result<(), Box<dy
         .disable_mesh()
         .x_label_formatter(&|_| String::new())
         .y_label_formatter(&|_| String::new())
-        .x_desc("nanoseconds that the floor takes for an item: the more work, the more")
+        .x_desc(
+            "nanoseconds that the floor takes for an item, which are more the more work there is",
+        )
         .y_desc("times the floor's time")
         .axis_desc_style(("sans-serif", 13).into_font().color(&BLACK))
         .set_all_tick_mark_size(0)

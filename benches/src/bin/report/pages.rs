@@ -148,7 +148,7 @@ fn about(all: &All) -> Result<String, String> {
     let mean = |part: fn(Quiet) -> f64| {
         100.0 * rows().map(part).sum::<f64>() / rows().count().max(1) as f64
     };
-    let (reached, goals) = tables::reached(all)?;
+    let [reached, by_figure, goals] = tables::reached(all)?;
     let set = match &*all.results.set {
         "full" => "all cases of all benches",
         _ => "the quick set, the headlines alone",
@@ -160,7 +160,7 @@ fn about(all: &All) -> Result<String, String> {
          spread is from the lowest of their tenth percentiles to the highest of their ninetieth. Others used {:.0} % of all processors meanwhile, {:.0} % of that one; {noisy} of {} figures that \
          were measured so are noisy and marked `~`.{} \
          The rivals outside Rust were measured on {} in {} rounds, in processes of their own; others had {:.0} % of \
-         their processor. {reached} of {goals} goals are reached.{confirmed}",
+         their processor. {reached} of {goals} goals are reached, {by_figure} of them by the figure, too.{confirmed}",
         all.results.machine.date,
         all.results.machine.cpu,
         all.results.machine.kernel,
@@ -197,9 +197,9 @@ fn confirmed(all: &All) -> String {
 }
 
 fn goals(all: &All) -> Result<String, String> {
-    let (reached, goals) = tables::reached(all)?;
+    let [reached, by_figure, goals] = tables::reached(all)?;
     Ok(format!(
-        "{reached} of {goals} are reached. The goals were set before the library was written, from a prototype and \
+        "{reached} of {goals} are reached, {by_figure} of them by the figure, too. The goals were set before the library was written, from a prototype and \
          what the rivals need. {}",
         tables::JUDGED
     ))
@@ -212,6 +212,7 @@ fn machine(all: &All) -> [Part; 1] {
         line("processor", &machine.cpu),
         line("kernel", &machine.kernel),
         line("compiler", &machine.rustc),
+        line("commit", &machine.commit),
     ];
     rows.extend(machine.versions.iter().map(|(name, version)| line(name, version)));
     rows.push(line("processor, outside Rust", &all.foreign.cpu));

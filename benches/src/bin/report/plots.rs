@@ -134,7 +134,9 @@ pub(crate) fn headlines(all: &All, group: &Group) -> Result<String, String> {
     for headline in group.headlines {
         let (case, segno) = found(all, headline)?;
         let floor = case.floor();
-        let best = FIELDS.iter().filter_map(|field| case.best(field.has));
+        let best = FIELDS.iter().filter_map(|field| {
+            case.best(|row| (field.has)(row) && tables::is_beside(row, headline))
+        });
         // Segno over its rivals, and the floor, a thin line, over Segno.
         let rows = best.chain([segno]).chain(floor);
         let ratio = segno.ratio_to(floor);

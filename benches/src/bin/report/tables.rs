@@ -64,13 +64,22 @@ pub(crate) fn headlines(all: &All, group: &Group) -> Result<Part, String> {
             value(segno),
             ratio(segno.ratio_to(floor)),
         ];
-        cells.extend(fields.iter().map(|field| match case.best(field.has) {
-            Some(best) => format!("{} {}", value(best), short(&best.who)),
-            None => String::new(),
+        cells.extend(fields.iter().map(|field| {
+            let belongs = |row: &Row| (field.has)(row) && is_beside(row, headline);
+            match case.best(belongs) {
+                Some(best) => format!("{} {}", value(best), short(&best.who)),
+                None if case.rows.iter().any(belongs) => "none can".into(),
+                None => String::new(),
+            }
         }));
         cells
     });
     Ok(table(&head, rows.collect()))
+}
+
+/// Whether a row is one that the headline is compared with.
+pub(crate) fn is_beside(row: &Row, headline: &Headline) -> bool {
+    row.kind == Kind::Foreign || row.who.contains(headline.beside)
 }
 
 /// A rival's name without what the case says anyway.
@@ -158,7 +167,12 @@ pub(crate) fn goals(all: &All) -> Result<Part, String> {
         cells.extend([
             if by_ratio { ratio(goal_ratio) } else { String::new() },
             if by_ratio { ratio(row.ratio_to(beside(case, goal))) } else { String::new() },
-            if reached { "reached" } else { "MISSED" }.into(),
+            match (reached, by_figure(goal, row)) {
+                (true, true) => "reached",
+                (true, false) => "reached by ratio",
+                (false, _) => "MISSED",
+            }
+            .into(),
             ratio(row.ratio_to(rival)),
             rival.map_or(String::new(), |rival| format!("{} {}", value(rival), short(&rival.who))),
             why.into(),
@@ -241,32 +255,52 @@ fn limit(goal: &Goal) -> String {
     }
 }
 
-/// How many goals are reached, and how many there are to measure.
-pub(crate) fn reached(all: &All) -> Result<(usize, usize), String> {
-    let verdicts: Result<Vec<_>, String> = GOALS.iter().map(|goal| judge(all, goal)).collect();
-    let verdicts: Vec<Verdict<'_>> = verdicts?.into_iter().flatten().collect();
-    Ok((verdicts.iter().filter(|verdict| verdict.reached).count(), verdicts.len()))
+/// Whether the figure itself is no more than the goal's, if that is a figure.
+fn by_figure(goal: &Goal, row: &Row) -> bool {
+    match goal.most {
+        Most::Of(most, _) | Most::Beside(most, ..) => row.value.is_some_and(|value| value <= most),
+        Most::Times(..) => true,
+    }
+}
+
+/// How many goals are reached, how many of them by the figure, too, and how many there are to measure.
+pub(crate) fn reached(all: &All) -> Result<[usize; 3], String> {
+    let mut counts = [0; 3];
+    for goal in GOALS {
+        let Some(Verdict { row, reached, .. }) = judge(all, goal)? else { continue };
+        counts[0] += usize::from(reached);
+        counts[1] += usize::from(reached && by_figure(goal, row));
+        counts[2] += 1;
+    }
+    Ok(counts)
 }
 
 /// How goals are judged, for above their table: the columns `goal ratio` and `ratio` are what counts.
 pub(crate) const JUDGED: &str = "A goal was set beside what the floor took on one machine, so where it has a floor \
     the ratio decides, the figure by the floor of the same run against the goal by the floor that it was set beside: \
-    a slower machine does not turn a hit into a miss, nor a faster one a miss into a hit. Where there is no such floor, and \
-    of bytes, the figure decides.";
+    a slower machine does not turn a hit into a miss, nor a faster one a miss into a hit. `reached by ratio` says that the \
+    figure alone is above the goal's. Where there is no such floor, and of bytes, the figure decides.";
 
 /// The rows that were timed twice.
 pub(crate) fn timed_twice(all: &All) -> Part {
-    let rows = all.cases.iter().flat_map(|case| &case.rows).filter_map(|row| {
+    let rows = all.cases.iter().flat_map(|case| case.rows.iter().map(move |row| (case, row)));
+    let rows = rows.filter_map(|(case, row)| {
         let (first, again) = (row.value?, row.again?);
+        let floor = case.floor();
+        let again_to_floor = floor.and_then(|floor| Some(again / floor.again?));
         Some(vec![
             format!("{}, {}: {}", row.question, row.case, row.who),
             value(row),
             figures(again),
             format!("{:+.0} %", (again / first - 1.0) * 100.0),
             if agrees(row) { "" } else { "DIFFERS" }.into(),
+            ratio(again_to_floor.and_then(|_| row.ratio_to(floor))),
+            ratio(again_to_floor),
         ])
     });
-    table(&["ns", "in rounds", "in a plain loop", "difference", "note"], rows.collect())
+    let head =
+        ["ns", "in rounds", "in a plain loop", "difference", "note", "x floor", "in a plain loop"];
+    table(&head, rows.collect())
 }
 
 /// How many rows were timed twice, and how many of them agree.
