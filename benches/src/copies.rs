@@ -4,7 +4,7 @@
 //! may fall into a spell of 4, so a single copy measures the linker's mood. Every contender is
 //! therefore compiled [`COUNT`] times, its own side of the switch and the resumer's, each copy
 //! shifted by a few bytes, and the copies compete: the fastest stands for the contender. Floors,
-//! rivals and Segno are all treated so.
+//! rivals and Segno are all treated so, but for those that need a thread of their own, as may does, and for scripts.
 
 use core::arch::asm;
 

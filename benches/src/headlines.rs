@@ -20,7 +20,7 @@ pub struct Headline {
     pub case: &'static str,
     /// Which of Segno's rows there.
     pub who: &'static str,
-    /// Rivals in Rust count if their name has this in it.
+    /// Rivals in Rust count only if their name has this in it.
     pub beside: &'static str,
 }
 
@@ -228,4 +228,54 @@ pub const GROUPS: &[Group] = &[
             },
         ],
     },
+];
+
+/// Where Segno loses most. Not in the quick set but for the first.
+pub const LOSSES: &[Headline] = &[
+    Headline {
+        beside: ", task",
+        ..line("memory of a paused task", "memory", "100,000 paused", "task, 48 KiB (64 KiB slots)")
+    },
+    line(
+        "ending a paused coroutine early, one call deep",
+        "cancel",
+        "a paused coroutine is dropped, 1 call deep",
+        "Coroutine",
+    ),
+    line(
+        "the same, ten calls deep",
+        "cancel",
+        "a paused coroutine is dropped, 10 calls deep",
+        "Coroutine",
+    ),
+    line(
+        "a timeout that runs out, processor time",
+        "cancel",
+        "a timeout that fires, processor time",
+        "timeout",
+    ),
+    line(
+        "100,000 tasks start to sleep at once: how late the last one is",
+        "timers",
+        "100,000 sleeps of 1 to 1,000 ms, over the ideal",
+        "sleep",
+    ),
+    line(
+        "the same, processor time",
+        "timers",
+        "100,000 sleeps of 1 to 1,000 ms, processor time",
+        "sleep",
+    ),
+    line(
+        "a value to another thread and one back, beside who looks again before it sleeps",
+        "channel",
+        "two threads: ping-pong, round trip",
+        "bounded(1)",
+    ),
+    line(
+        "a wake from another thread for a loop that is busy",
+        "wake",
+        "a thread wakes a loop that is busy",
+        "pause and waker",
+    ),
 ];

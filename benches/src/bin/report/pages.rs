@@ -158,7 +158,8 @@ fn about(all: &All) -> Result<String, String> {
         "Measured on {} on {}, {}: {set}. The contenders of a case take turns, pinned to one processor, and the \
          quietest rounds count. Three processes measure the same, and the median of their medians is the figure; the \
          spread is from the lowest of their tenth percentiles to the highest of their ninetieth. Others used {:.0} % of all processors meanwhile, {:.0} % of that one; {noisy} of {} figures that \
-         were measured so are noisy and marked `~`.{} \
+         were measured so are noisy and marked `~`; the others come from processes of their own or take all processors, and \
+         nothing is known of how quiet those were.{} \
          The rivals outside Rust were measured on {} in {} rounds, in processes of their own; others had {:.0} % of \
          their processor. {reached} of {goals} goals are reached, {by_figure} of them by the figure, too.{confirmed}",
         all.results.machine.date,
@@ -275,9 +276,12 @@ fn guest(name: &str, all: &All) -> Result<Vec<Part>, String> {
     if name == "goals" {
         return Ok(vec![Part::Text(tables::JUDGED.into()), tables::goals(all)?]);
     }
+    let none = || Part::Text("The quick set has nothing of it.".into());
     if name == "work" {
-        let none = || Part::Text("The quick set has nothing of it.".into());
         return Ok(vec![tables::work(all).unwrap_or_else(none)]);
+    }
+    if name == "losses" {
+        return Ok(vec![tables::losses(all).unwrap_or_else(none)]);
     }
     let group = GROUPS.iter().find(|group| group.name == name);
     let group = group.ok_or_else(|| format!("there is no group of headlines `{name}`"))?;

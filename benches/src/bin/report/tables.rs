@@ -2,7 +2,7 @@
 
 use crate::page::{Part, table};
 use segno_benches::goals::{GOALS, Goal, Most};
-use segno_benches::headlines::{GROUPS, Group, Headline};
+use segno_benches::headlines::{GROUPS, Group, Headline, LOSSES};
 use segno_benches::results::{All, Case, Confirmed, NEAR};
 use segno_benches::row::{Kind, Row};
 
@@ -75,6 +75,23 @@ pub(crate) fn headlines(all: &All, group: &Group) -> Result<Part, String> {
         cells
     });
     Ok(table(&head, rows.collect()))
+}
+
+/// Where Segno loses most, and to whom; nothing where that was not measured.
+pub(crate) fn losses(all: &All) -> Option<Part> {
+    let rows = LOSSES.iter().filter_map(|headline| {
+        let (case, segno) = found(all, headline).ok()?;
+        let best = case.best(|row| row.kind == Kind::Rival && is_beside(row, headline))?;
+        let unit = &*case.unit;
+        Some(vec![
+            headline.label.to_owned(),
+            format!("{} {unit}", value(segno)),
+            format!("{} {unit}, {}", value(best), short(&best.who)),
+            ratio(segno.ratio_to(Some(best))),
+        ])
+    });
+    let rows: Vec<_> = rows.collect();
+    (rows.len() > 1).then(|| table(&["", "Segno", "best rival in Rust", "x rival"], rows))
 }
 
 /// Whether a row is one that the headline is compared with.
