@@ -15,21 +15,32 @@
 //!   of those ticks.
 //! - *100,000 live*: bytes for each, resident and in page tables, while all wait.
 //!
-//! Against: a state machine written by hand, an enum in a vector that is looked at in each frame (the
-//! floor: it does nothing else); a boxed future for each, polled in each frame with a waker that does nothing,
-//! which is what the async crates for games do; coroutines of Lua 5.4 in one interpreter (mlua),
-//! resumed in each frame.
+//! Against:
+//! - A state machine written by hand, an enum in a vector that is looked at in each frame (the floor: it does nothing
+//!   else). Where nobody is due the floor is a look at the top of a heap of the times when they are.
+//! - A boxed future for each, polled in each frame with a waker that does nothing: it counts frames instead of waiting
+//!   for a time, and looks whether an event has come since it was polled last.
+//! - async-executor with wakers, run once a frame until nothing is ready, and with what a game would write around it: a
+//!   clock, a heap of timers of which each frame wakes those that are due, and for each event a list of the wakers of
+//!   those that wait for it.
+//! - Coroutines of Lua 5.4 in one interpreter (mlua), resumed in each frame.
 //!
 //! Fair, because all do the same in a frame: add one to a counter in the world, or find that it is not time
-//! yet. What looks at everybody in each frame pays for the idle; that is what the idle rows show.
+//! yet. Each loop checks at its end that the counter shows what there was to do. What looks at everybody in each frame
+//! pays for the idle; that is what the idle rows show. The timers of the spread are up to 100 frames, at random, for
+//! Segno and for async-executor; the others act in each 50th frame, so that as many do in any of them.
 
+use async_executor::LocalExecutor;
+use futures_lite::future;
 use mlua::{Lua, Thread};
 use segno::script::{Script, Scripts};
 use segno_benches::apart;
 use segno_benches::copies::Copy;
 use segno_benches::question::{Contender, Question, is_test};
 use segno_benches::row::{Kind, Row};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 use std::fs;
 use std::future::{Future, poll_fn};
 use std::hint::black_box;
@@ -42,6 +53,8 @@ use std::time::Instant;
 const STACK: usize = 48 * 1024;
 /// Seconds in a frame.
 const DT: f64 = 1.0 / 60.0;
+/// Seconds that the bench has not enough frames for.
+const LONG: f64 = 1e9;
 
 fn main() {
     if let Some((_, count)) = apart::asked() {
@@ -54,10 +67,12 @@ fn main() {
             case,
             1,
             vec![
+                Contender::floor("a look at the top of a heap", vec![top_of_heap(count)]),
                 Contender::floor("state machines", vec![machines(count, u32::MAX)])
                     .note("looked at in each frame"),
                 Contender::rival("boxed futures", vec![futures(count, u32::MAX)])
                     .note("stackless; polled in each frame"),
+                executor(woken(count, Wait::Hour)),
                 Contender::segno("Scripts::tick", vec![scripts(count, Wait::Hour)]),
             ],
         );
@@ -67,7 +82,8 @@ fn main() {
         1,
         vec![
             Contender::floor("state machine", vec![machines(1, 0)]),
-            Contender::rival("boxed future", vec![futures(1, 0)]).note("stackless"),
+            Contender::rival("boxed future", vec![futures(1, 0)]).note("stackless; counts frames"),
+            executor(woken(1, Wait::Frame)),
             Contender::rival("Lua coroutine", vec![lua(1)]).note("no timer: resumed in each frame"),
             Contender::segno("Script::wait", vec![scripts(1, Wait::Frame)])
                 .note("the tick included"),
@@ -78,7 +94,9 @@ fn main() {
         100,
         vec![
             Contender::floor("state machines", vec![per_frame(machines(100, 0), 100)]),
-            Contender::rival("boxed futures", vec![per_frame(futures(100, 0), 100)]),
+            Contender::rival("boxed futures", vec![per_frame(futures(100, 0), 100)])
+                .note("stackless; count frames"),
+            executor(per_frame(woken(100, Wait::Frame), 100)),
             Contender::segno("Script::wait", vec![per_frame(scripts(100, Wait::Frame), 100)]),
         ],
     );
@@ -88,9 +106,10 @@ fn main() {
         many / 50,
         vec![
             Contender::floor("state machines", vec![per_frame(machines(many, 50), many / 50)])
-                .note("all looked at for each that wakes"),
+                .note("all looked at for those that wake"),
             Contender::rival("boxed futures", vec![per_frame(futures(many, 50), many / 50)])
-                .note("stackless; all polled for each that wakes"),
+                .note("stackless; all polled for those that wake"),
+            executor(per_frame(woken(many, Wait::Spread), many / 50)),
             Contender::segno(
                 "Script::wait",
                 vec![per_frame(scripts(many, Wait::Spread), many / 50)],
@@ -104,6 +123,7 @@ fn main() {
             Contender::floor("state machines", vec![per_frame(machines(many, 0), many)]),
             Contender::rival("boxed futures", vec![per_frame(futures(many, 0), many)])
                 .note("stackless"),
+            executor(per_frame(woken(many, Wait::Next), many)),
             Contender::rival("Lua coroutines", vec![per_frame(lua(many), many)]),
             Contender::segno(
                 "Script::next_frame",
@@ -117,11 +137,9 @@ fn main() {
         heard,
         vec![
             Contender::floor("a list of listeners", vec![listeners(heard)]).note("calls a closure"),
-            Contender::rival(
-                "boxed futures",
-                vec![per_frame(futures(many, many as u32 / 100), heard)],
-            )
-            .note("stackless; all polled"),
+            Contender::rival("boxed futures", vec![polled_events(many, heard)])
+                .note("stackless; all polled"),
+            executor(woken_events(many, heard)),
             Contender::segno("Scripts::emit", vec![events(many, heard)]),
         ],
     );
@@ -130,6 +148,7 @@ fn main() {
         1,
         vec![
             Contender::floor("a list of listeners", vec![listeners(1)]).note("calls a closure"),
+            executor(woken_one(many)),
             Contender::segno("Scripts::emit_to", vec![events_to_one(many)])
                 .note("the tick included"),
         ],
@@ -140,6 +159,7 @@ fn main() {
         vec![
             Contender::floor("boxed closure", vec![closures()]),
             Contender::rival("boxed future", vec![short_futures()]).note("stackless"),
+            executor(woken_short()),
             Contender::rival("Lua coroutine", vec![short_lua()]),
             Contender::segno("Scripts::spawn", vec![spawns()]),
         ],
@@ -149,6 +169,9 @@ fn main() {
         1,
         vec![
             Contender::floor("two state machines", vec![machines(2, 0)]),
+            executor(woken_families(async |game, _| {
+                future::zip(game.frame.wait(), game.frame.wait()).await;
+            })),
             Contender::segno(
                 "Script::all",
                 vec![families(|s| {
@@ -162,6 +185,9 @@ fn main() {
         1,
         vec![
             Contender::floor("two state machines", vec![machines(2, 0)]),
+            executor(woken_families(async |game, never| {
+                future::or(game.frame.wait(), never.wait()).await;
+            })),
             Contender::segno(
                 "Script::race",
                 vec![families(|s| {
@@ -176,12 +202,35 @@ fn main() {
     question.finish();
 }
 
+/// The rival that wakes those that are due.
+fn executor(frames: Copy) -> Contender {
+    Contender::rival("async-executor, timers in a heap", vec![frames])
+        .note("stackless; its timers written by hand")
+}
+
 /// A loop of frames, for figures that are for one of those that run in a frame.
 fn per_frame(mut frames: Copy, each: u64) -> Copy {
     Box::new(move |times| frames(times / each))
 }
 
 // ---- by hand
+
+/// Frames in which nobody is due.
+fn top_of_heap(count: u64) -> Copy {
+    let mut all: BinaryHeap<Reverse<u64>> = (0..count).map(|i| Reverse(u64::MAX - i)).collect();
+    let (mut now, mut world) = (0, 0_u64);
+    Box::new(move |frames| {
+        for _ in 0..frames {
+            now += nanoseconds(DT);
+            while all.peek().is_some_and(|due| due.0 <= now) {
+                all.pop();
+                world += 1;
+            }
+            black_box(&mut all);
+        }
+        assert_eq!(world, 0, "nobody is due");
+    })
+}
 
 /// A machine that counts down frames.
 enum Machine {
@@ -200,6 +249,7 @@ fn machines(count: u64, period: u32) -> Copy {
         .collect();
     let mut world = 0_u64;
     Box::new(move |frames| {
+        let before = world;
         for _ in 0..frames {
             for machine in &mut all {
                 let Machine::Waits { left, all } = machine;
@@ -212,7 +262,14 @@ fn machines(count: u64, period: u32) -> Copy {
             }
             black_box(&mut world);
         }
+        assert_eq!(world - before, acts(count, period) * frames, "each acts when it is time");
     })
+}
+
+/// How many of so many act in a frame when each acts in each `period` frames; for each share of a period there are
+/// equally many.
+fn acts(count: u64, period: u32) -> u64 {
+    if period == u32::MAX { 0 } else { count / u64::from(period.max(1)) }
 }
 
 /// Closures in a list, called.
@@ -225,9 +282,11 @@ fn listeners(count: u64) -> Copy {
         })
         .collect();
     Box::new(move |times| {
+        let before = world.get();
         for _ in 0..times / count {
             all.iter().for_each(|listener| listener());
         }
+        assert_eq!(world.get() - before, times, "each is called");
     })
 }
 
@@ -239,7 +298,7 @@ fn closures() -> Copy {
             let closure: Box<dyn FnOnce(&mut u64)> = black_box(Box::new(|world| *world += 1));
             closure(&mut world);
         }
-        black_box(world);
+        assert_eq!(black_box(world), times, "each is called");
     })
 }
 
@@ -257,6 +316,7 @@ fn frame() -> impl Future<Output = ()> {
 /// Frames of futures that act each `period` frames.
 fn futures(count: u64, period: u32) -> Copy {
     let world = Rc::new(Cell::new(0_u64));
+    let counted = world.clone();
     let mut all: Vec<Pin<Box<dyn Future<Output = ()>>>> = (0..count)
         .map(|i| {
             let world = world.clone();
@@ -278,24 +338,342 @@ fn futures(count: u64, period: u32) -> Copy {
         })
         .collect();
     Box::new(move |frames| {
+        let before = counted.get();
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..frames {
             for future in &mut all {
                 let _ = future.as_mut().poll(&mut context);
             }
         }
+        let acted = counted.get() - before;
+        assert_eq!(acted, acts(count, period) * frames, "each acts when it is time");
+    })
+}
+
+/// Events to some of many futures, which look at how many there have been of their type.
+fn polled_events(count: u64, heard: u64) -> Copy {
+    let world = Rc::new(Cell::new(0_u64));
+    let (event, other) = (Rc::new(Cell::new(0_u64)), Rc::new(Cell::new(0_u64)));
+    let mut all: Vec<Pin<Box<dyn Future<Output = ()>>>> = (0..count)
+        .map(|i| {
+            let world = world.clone();
+            let event = if i < heard { event.clone() } else { other.clone() };
+            Box::pin(async move {
+                // For ever, though the compiler does not know.
+                while black_box(true) {
+                    let seen = event.get();
+                    poll_fn(|_| match event.get() == seen {
+                        true => Poll::Pending,
+                        false => Poll::Ready(()),
+                    })
+                    .await;
+                    world.set(world.get() + 1);
+                }
+            }) as Pin<Box<dyn Future<Output = ()>>>
+        })
+        .collect();
+    let mut frame = move || {
+        let mut context = Context::from_waker(Waker::noop());
+        for future in &mut all {
+            let _ = future.as_mut().poll(&mut context);
+        }
+    };
+    frame();
+    Box::new(move |times| {
+        let before = world.get();
+        for _ in 0..times / heard {
+            event.set(event.get() + 1);
+            frame();
+        }
+        assert_eq!(world.get() - before, times, "each event is heard");
     })
 }
 
 /// A future boxed, polled to its end, dropped.
 fn short_futures() -> Copy {
-    Box::new(|times| {
+    let world = Rc::new(Cell::new(0_u64));
+    Box::new(move |times| {
+        let before = world.get();
         let mut context = Context::from_waker(Waker::noop());
-        for i in 0..times {
-            let mut future: Pin<Box<dyn Future<Output = u64>>> =
-                black_box(Box::pin(async move { i }));
+        for _ in 0..times {
+            let world = world.clone();
+            let mut future: Pin<Box<dyn Future<Output = ()>>> =
+                black_box(Box::pin(async move { world.set(world.get() + 1) }));
             let _ = black_box(future.as_mut().poll(&mut context));
         }
+        assert_eq!(world.get() - before, times, "each runs");
+    })
+}
+
+// ---- an executor with wakers
+
+/// Seconds as nanoseconds, to the nearest.
+fn nanoseconds(seconds: f64) -> u64 {
+    (seconds * 1e9).round() as u64
+}
+
+/// What a game has for its futures.
+#[derive(Default)]
+struct Game {
+    /// The counter.
+    world: Cell<u64>,
+    /// What the clock shows, in nanoseconds.
+    now: Cell<u64>,
+    /// Who waits for a time. A future that is dropped before leaves its timer here.
+    timers: RefCell<BinaryHeap<Timer>>,
+    /// How many timers there have been.
+    sequence: Cell<u64>,
+    /// The next frame.
+    frame: Event,
+}
+
+/// Who is woken at a time.
+struct Timer {
+    /// The time.
+    due: u64,
+    /// Who comes first when that is the same.
+    sequence: u64,
+    /// Wakes it.
+    waker: Waker,
+}
+
+impl Ord for Timer {
+    /// The one that is due first is the largest, for the heap.
+    fn cmp(&self, other: &Timer) -> Ordering {
+        (other.due, other.sequence).cmp(&(self.due, self.sequence))
+    }
+}
+
+impl PartialOrd for Timer {
+    fn partial_cmp(&self, other: &Timer) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Timer {
+    fn eq(&self, other: &Timer) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Timer {}
+
+impl Game {
+    /// A frame: wakes those that are due and those that wait for it, and runs all that are ready.
+    fn tick(&self, executor: &LocalExecutor<'_>, seconds: f64) {
+        let now = self.now.get() + nanoseconds(seconds);
+        self.now.set(now);
+        let mut timers = self.timers.borrow_mut();
+        while timers.peek().is_some_and(|first| first.due <= now) {
+            timers.pop().expect("it was there").waker.wake();
+        }
+        drop(timers);
+        self.frame.emit();
+        while executor.try_tick() {}
+    }
+
+    /// Waits for so many seconds.
+    async fn wait(&self, seconds: f64) {
+        let due = self.now.get() + nanoseconds(seconds);
+        let mut registered = false;
+        poll_fn(|context| {
+            if self.now.get() >= due {
+                return Poll::Ready(());
+            }
+            if !std::mem::replace(&mut registered, true) {
+                let sequence = self.sequence.replace(self.sequence.get() + 1);
+                let waker = context.waker().clone();
+                self.timers.borrow_mut().push(Timer { due, sequence, waker });
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Adds one to the counter.
+    fn act(&self) {
+        self.world.set(self.world.get() + 1);
+    }
+}
+
+/// What can happen, again and again.
+#[derive(Default)]
+struct Event {
+    /// How often it has.
+    generation: Cell<u64>,
+    /// Who waits for it, with a number.
+    waiting: RefCell<Vec<(u64, Waker)>>,
+    /// How many have waited.
+    sequence: Cell<u64>,
+}
+
+impl Event {
+    /// It happens: wakes all that wait.
+    fn emit(&self) {
+        self.generation.set(self.generation.get() + 1);
+        self.waiting.borrow_mut().drain(..).for_each(|(_, waker)| waker.wake());
+    }
+
+    /// Waits until it happens.
+    fn wait(&self) -> Heard<'_> {
+        Heard { event: self, seen: self.generation.get(), number: None }
+    }
+}
+
+/// A wait for an event.
+struct Heard<'a> {
+    /// The event.
+    event: &'a Event,
+    /// How often it had happened before.
+    seen: u64,
+    /// Its number in the list.
+    number: Option<u64>,
+}
+
+impl Future for Heard<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let event = self.event;
+        if event.generation.get() != self.seen {
+            return Poll::Ready(());
+        }
+        if self.number.is_none() {
+            let number = event.sequence.replace(event.sequence.get() + 1);
+            event.waiting.borrow_mut().push((number, context.waker().clone()));
+            self.number = Some(number);
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Heard<'_> {
+    /// Takes it out of the list, unless the event has done so.
+    fn drop(&mut self) {
+        if self.number.is_some() && self.event.generation.get() == self.seen {
+            let mut waiting = self.event.waiting.borrow_mut();
+            let place = waiting.iter().position(|(number, _)| Some(*number) == self.number);
+            drop(place.map(|place| waiting.swap_remove(place)));
+        }
+    }
+}
+
+/// Frames of futures that wait as the scripts do.
+fn woken(count: u64, wait: Wait) -> Copy {
+    let (executor, game) = (LocalExecutor::new(), Rc::new(Game::default()));
+    for i in 0..count {
+        let game = game.clone();
+        let future = async move {
+            let mut step = i;
+            loop {
+                game.act();
+                match wait {
+                    Wait::Hour => game.wait(LONG).await,
+                    Wait::Frame => game.wait(DT).await,
+                    Wait::Spread => game.wait(DT * at_random(&mut step)).await,
+                    Wait::Next => game.frame.wait().await,
+                }
+            }
+        };
+        executor.spawn(future).detach();
+    }
+    for _ in 0..100 {
+        game.tick(&executor, DT);
+    }
+    Box::new(move |frames| {
+        let before = game.world.get();
+        for _ in 0..frames {
+            game.tick(&executor, DT);
+        }
+        wait.check(count, frames, game.world.get() - before);
+    })
+}
+
+/// A future that waits for an event again and again.
+async fn hears(game: Rc<Game>, event: Rc<Event>) {
+    loop {
+        event.wait().await;
+        game.act();
+    }
+}
+
+/// Events to some of many.
+fn woken_events(count: u64, heard: u64) -> Copy {
+    let (executor, game) = (LocalExecutor::new(), Rc::new(Game::default()));
+    let (event, other) = (Rc::new(Event::default()), Rc::new(Event::default()));
+    for i in 0..count {
+        let event = if i < heard { event.clone() } else { other.clone() };
+        executor.spawn(hears(game.clone(), event)).detach();
+    }
+    game.tick(&executor, DT);
+    Box::new(move |times| {
+        let before = game.world.get();
+        for _ in 0..times / heard {
+            event.emit();
+            game.tick(&executor, DT);
+        }
+        assert_eq!(game.world.get() - before, times, "each event is heard");
+    })
+}
+
+/// Events to each of many in turn: each has a list of its own.
+fn woken_one(count: u64) -> Copy {
+    let (executor, game) = (LocalExecutor::new(), Rc::new(Game::default()));
+    let events: Vec<_> = (0..count).map(|_| Rc::new(Event::default())).collect();
+    for event in &events {
+        executor.spawn(hears(game.clone(), event.clone())).detach();
+    }
+    game.tick(&executor, DT);
+    let mut events = events.into_iter().cycle();
+    Box::new(move |times| {
+        let before = game.world.get();
+        for _ in 0..times {
+            events.next().expect("it goes on for ever").emit();
+            game.tick(&executor, DT);
+        }
+        assert_eq!(game.world.get() - before, times, "each event is heard");
+    })
+}
+
+/// Futures that end when they are first polled; a thousand in a tick.
+fn woken_short() -> Copy {
+    let (executor, game) = (LocalExecutor::new(), Rc::new(Game::default()));
+    Box::new(move |times| {
+        let before = game.world.get();
+        let mut left = times;
+        while left > 0 {
+            let now = left.min(1000);
+            for _ in 0..now {
+                let game = game.clone();
+                executor.spawn(async move { game.act() }).detach();
+            }
+            game.tick(&executor, DT);
+            left -= now;
+        }
+        assert_eq!(game.world.get() - before, times, "each runs");
+    })
+}
+
+/// Frames of one future that waits for two, of which one at least waits for the next frame. It has an event that never
+/// happens.
+fn woken_families(family: impl AsyncFn(&Game, &Event) + 'static) -> Copy {
+    let (executor, game) = (LocalExecutor::new(), Rc::new(Game::default()));
+    let parent = game.clone();
+    let future = async move {
+        let never = Event::default();
+        loop {
+            family(&parent, &never).await;
+            parent.act();
+        }
+    };
+    executor.spawn(future).detach();
+    game.tick(&executor, DT);
+    Box::new(move |frames| {
+        let before = game.world.get();
+        for _ in 0..frames {
+            game.tick(&executor, DT);
+        }
+        assert_eq!(game.world.get() - before, frames, "there is one in each frame");
     })
 }
 
@@ -312,25 +690,34 @@ fn lua(count: u64) -> Copy {
     let all: Vec<Thread> =
         (0..count).map(|_| lua.create_thread(act.clone()).expect("memory")).collect();
     Box::new(move |frames| {
-        // The coroutines do not keep their interpreter.
-        let _interpreter = &lua;
+        let before = world_of(&lua);
         for _ in 0..frames {
             for thread in &all {
                 thread.resume::<()>(()).expect("it goes on for ever");
             }
         }
+        assert_eq!(world_of(&lua) - before, count * frames, "each acts in each frame");
     })
+}
+
+/// What Lua's coroutines have counted.
+fn world_of(lua: &Lua) -> u64 {
+    lua.globals().get("world").expect("a global")
 }
 
 /// A coroutine of Lua's that ends in its first step.
 fn short_lua() -> Copy {
     let lua = Lua::new();
-    let act: mlua::Function = lua.load("return function() end").eval().expect("it is correct");
+    let act: mlua::Function =
+        lua.load("return function() world = world + 1 end").eval().expect("it is correct");
+    lua.globals().set("world", 0).expect("a global");
     Box::new(move |times| {
+        let before = world_of(&lua);
         for _ in 0..times {
             let thread = lua.create_thread(act.clone()).expect("memory");
             thread.resume::<()>(()).expect("it ends");
         }
+        assert_eq!(world_of(&lua) - before, times, "each runs");
     })
 }
 
@@ -349,6 +736,25 @@ enum Wait {
     Next,
 }
 
+impl Wait {
+    /// Checks how often so many have acted in so many frames.
+    fn check(self, count: u64, frames: u64, acted: u64) {
+        let (due, more_or_less) = match self {
+            Wait::Hour => (0, 0),
+            Wait::Frame | Wait::Next => (count * frames, 0),
+            // At random.
+            Wait::Spread => (count * frames / 50, count * frames / 500 + count / 10),
+        };
+        assert!(acted.abs_diff(due) <= more_or_less, "{acted} have acted, {due} should have");
+    }
+}
+
+/// Up to 100 frames.
+fn at_random(step: &mut u64) -> f64 {
+    *step = step.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
+    (1 + (*step >> 33) % 99) as f64
+}
+
 /// Frames of scripts.
 fn scripts(count: u64, wait: Wait) -> Copy {
     let scripts = Scripts::<u64>::builder().stack_size(STACK).build();
@@ -360,9 +766,11 @@ fn scripts(count: u64, wait: Wait) -> Copy {
         scripts.tick(&mut world, DT);
     }
     Box::new(move |frames| {
+        let before = world;
         for _ in 0..frames {
             scripts.tick(&mut world, DT);
         }
+        wait.check(count, frames, world - before);
     })
 }
 
@@ -373,14 +781,13 @@ fn act(s: &mut Script<u64>, i: u64, wait: Wait) {
         *s.world() += 1;
         match wait {
             Wait::Hour => {
-                s.wait(1e9); // more than the bench has frames
+                s.wait(LONG);
             }
             Wait::Frame => {
                 s.wait(DT);
             }
             Wait::Spread => {
-                step = step.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
-                s.wait(DT * (1 + (step >> 33) % 99) as f64);
+                s.wait(DT * at_random(&mut step));
             }
             Wait::Next => {
                 s.next_frame();
@@ -407,10 +814,12 @@ fn events(count: u64, heard: u64) -> Copy {
     let mut world = 0;
     scripts.tick(&mut world, DT);
     Box::new(move |times| {
+        let before = world;
         for i in 0..times / heard {
             scripts.emit(i as u32);
             scripts.tick(&mut world, DT);
         }
+        assert_eq!(world - before, times, "each event is heard");
     })
 }
 
@@ -426,10 +835,12 @@ fn events_to_one(count: u64) -> Copy {
     scripts.tick(&mut world, DT);
     let mut ids = all.into_iter().cycle();
     Box::new(move |times| {
+        let before = world;
         for i in 0..times {
             scripts.emit_to(ids.next().expect("it goes on for ever"), i as u32);
             scripts.tick(&mut world, DT);
         }
+        assert_eq!(world - before, times, "each event is heard");
     })
 }
 
@@ -438,6 +849,7 @@ fn spawns() -> Copy {
     let scripts = Scripts::<u64>::builder().stack_size(STACK).build();
     let mut world = 0;
     Box::new(move |times| {
+        let before = world;
         let mut left = times;
         while left > 0 {
             let now = left.min(1000);
@@ -447,6 +859,7 @@ fn spawns() -> Copy {
             scripts.tick(&mut world, DT);
             left -= now;
         }
+        assert_eq!(world - before, times, "each runs");
     })
 }
 
@@ -456,14 +869,17 @@ fn families(family: fn(&mut Script<u64>)) -> Copy {
     scripts.spawn("parent", move |s| {
         loop {
             family(s);
+            *s.world() += 1;
         }
     });
     let mut world = 0;
     scripts.tick(&mut world, DT);
     Box::new(move |frames| {
+        let before = world;
         for _ in 0..frames {
             scripts.tick(&mut world, DT);
         }
+        assert_eq!(world - before, frames, "there is one in each frame");
     })
 }
 

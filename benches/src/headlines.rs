@@ -169,7 +169,8 @@ pub const GROUPS: &[Group] = &[
     Group {
         name: "scripts",
         about: "Nanoseconds. The floor is state machines written by hand, an enum in a vector that is looked at in \
-                each frame.",
+                each frame; where nobody is due, a look at the top of a heap; of an event, a list of closures; of the \
+                last row, a boxed closure.",
         headlines: &[
             line(
                 "a frame in which 1,000 wait and nobody is due",
