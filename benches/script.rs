@@ -103,7 +103,8 @@ fn main() {
     let many = if is_test() { 100 } else { 10_000 };
     question.case(
         "wake by timer, 10,000 spread",
-        many / 50,
+        // As many as there are, so that a warm-up comes to most of them.
+        many,
         vec![
             Contender::floor("state machines", vec![per_frame(machines(many, 50), many / 50)])
                 .note("all looked at for those that wake"),
