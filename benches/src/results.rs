@@ -367,6 +367,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn who_never_has_a_stack_needs_no_note() {
+        let row = |who, note| Row::empty("yield", "2 tasks", Kind::Rival, who, "ns").note(note);
+        let stackless = [row("tokio, spawn", "a task for ten things"), row("flume", "stackless")];
+        assert!(stackless.iter().all(Row::is_stackless));
+        let stackful = [row("generator", ""), row("may", ""), row("flume", "")];
+        assert!(!stackful.iter().any(Row::is_stackless));
+    }
+
     fn everybody() -> Vec<ForeignRow> {
         let asked = |who| Foreign::ASKED.map(|(question, case)| answer(who, question, case));
         Foreign::RIVALS.into_iter().flat_map(asked).collect()
