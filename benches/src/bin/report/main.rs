@@ -15,8 +15,8 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `run.rs` | builds the benches, has them measure in rounds, and measures again what was noisy |
-//! | `second/` | times the headlines a second time, between the rounds, by other code in another way |
+//! | `run.rs` | builds the benches, has them measure in rounds, in three processes each, and again what was noisy |
+//! | `second/` | times the headlines a second time, between the rounds, by other code in another process |
 //! | `page.rs` | a page of headings, texts, tables and plots, as Markdown or HTML |
 //! | `tables.rs` | the tables |
 //! | `plots.rs` | the plots of who takes how long |

@@ -107,11 +107,12 @@ fn report(all: &All, alone: bool) -> Result<Vec<Part>, String> {
     parts.push(Part::Text(goals(all)?));
     parts.push(tables::goals(all)?);
     parts.push(heading(2, "Timed twice"));
-    let (agree, twice) = tables::agreeing(all);
+    let [agree, twice, noisy] = tables::agreeing(all);
     parts.push(Part::Text(format!(
         "The headlines are timed a second time by other code in another process, between the rounds of the first. \
-         {agree} of {twice} figures agree within 20 %. Those that do not are marked; most of them depend on where chance \
-         has put memory or code, which is drawn anew for each of the three processes that measure a case."
+         {agree} of {twice} figures agree within 20 %. Of the {} others, which are marked, {noisy} are noisy: they depend on \
+         where chance has put memory or code, which is drawn anew for each of the three processes that measure a case.",
+        twice - agree
     )));
     parts.push(tables::timed_twice(all));
     if let Some(confirmed) = &all.results.confirmed {

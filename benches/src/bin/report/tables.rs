@@ -310,7 +310,12 @@ pub(crate) fn timed_twice(all: &All) -> Part {
             value(row),
             figures(again),
             format!("{:+.0} %", (again / first - 1.0) * 100.0),
-            if agrees(row) { "" } else { "DIFFERS" }.into(),
+            match (agrees(row), row.quiet.is_some_and(|quiet| quiet.noisy)) {
+                (true, _) => "",
+                (false, true) => "differs; noisy",
+                (false, false) => "DIFFERS",
+            }
+            .into(),
             ratio(again_to_floor.and_then(|_| row.ratio_to(floor))),
             ratio(again_to_floor),
         ])
@@ -320,10 +325,13 @@ pub(crate) fn timed_twice(all: &All) -> Part {
     table(&head, rows.collect())
 }
 
-/// How many rows were timed twice, and how many of them agree.
-pub(crate) fn agreeing(all: &All) -> (usize, usize) {
+/// How many rows agree that were timed twice, how many of these there are, and how many of those that do not agree are
+/// noisy.
+pub(crate) fn agreeing(all: &All) -> [usize; 3] {
     let rows = || all.cases.iter().flat_map(|case| &case.rows).filter(|row| row.again.is_some());
-    (rows().filter(|row| agrees(row)).count(), rows().count())
+    let noisy = |row: &&Row| row.quiet.is_some_and(|quiet| quiet.noisy);
+    let agree = rows().filter(|row| agrees(row)).count();
+    [agree, rows().count(), rows().filter(|row| !agrees(row)).filter(noisy).count()]
 }
 
 fn agrees(row: &Row) -> bool {
