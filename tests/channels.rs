@@ -450,9 +450,7 @@ fn a_value_that_comes_with_a_cancellation_goes_to_the_next_or_back() {
                             let first = s.spawn(|| receiver.recv().unwrap());
                             segno::yield_now();
                             turn.store(round, Ordering::Release);
-                            for _ in 0..dice.below(3000) {
-                                std::hint::spin_loop();
-                            }
+                            dice.dally(3000);
                             first.cancel("at some time");
                             let got = first.join().unwrap_or_else(|_| {
                                 back.set(back.get() + 1);
@@ -496,9 +494,7 @@ fn a_sender_that_is_cancelled_keeps_its_value_or_has_sent_it() {
                         let sends = s.spawn(|| sender.send(value).is_ok());
                         segno::yield_now();
                         turn.store(round, Ordering::Release);
-                        for _ in 0..dice.below(2000) {
-                            std::hint::spin_loop();
-                        }
+                        dice.dally(2000);
                         sends.cancel("at some time");
                         sent.set(sent.get() + u64::from(sends.join().is_ok()));
                     });

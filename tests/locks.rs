@@ -874,9 +874,7 @@ fn completed_and_cancelled(
                         let second = s.spawn(&wait);
                         segno::yield_now();
                         turn.store(round, Ordering::Release);
-                        for _ in 0..dice.below(3000) {
-                            std::hint::spin_loop();
-                        }
+                        dice.dally(3000);
                         first.cancel("at some time");
                         if first.join().is_ok() {
                             had.set(had.get() + 1);

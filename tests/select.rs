@@ -486,9 +486,7 @@ fn what_comes_with_a_cancellation_goes_to_the_next_or_back() {
                         });
                         segno::yield_now();
                         turn.store(round, Ordering::Release);
-                        for _ in 0..dice.below(3000) {
-                            std::hint::spin_loop();
-                        }
+                        dice.dally(3000);
                         first.cancel("at some time");
                         let got = first.join().unwrap_or_else(|_| {
                             back.set(back.get() + 1);

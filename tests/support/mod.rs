@@ -322,6 +322,15 @@ impl Dice {
         (self.roll() % n as u64) as usize
     }
 
+    /// Lets a moment pass: mostly a short one, because a thread that is as quick as this one is done with its part within
+    /// a few of these steps, and now and then a long one.
+    pub(crate) fn dally(&mut self, most: usize) {
+        let scale = self.below(most.ilog2() as usize + 1);
+        for _ in 0..self.below(2 << scale).min(most) {
+            std::hint::spin_loop();
+        }
+    }
+
     /// Puts a slice in random order.
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
